@@ -1,0 +1,1 @@
+//! Tests on a real cluster, each in a namespace of its own.

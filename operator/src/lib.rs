@@ -1,0 +1,1 @@
+//! Makes a whole chat system of one ChatbotDeployment and keeps it alive.

@@ -1,0 +1,88 @@
+//! What the workloads ask of each other; never reachable through the gateway.
+//!
+//! Every call carries `Authorization: Bearer` with a short-lived token that the caller signed with
+//! the deployment's internal key and that names the user on whose behalf it acts.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::conversations::MessageOut;
+use crate::turns::{TurnOut, Usage};
+
+/// Paths of the chat workload.
+pub mod chat {
+    /// `POST` a [`crate::turns::ChatIn`] with an idempotency key; answers a stream of
+    /// [`crate::turns::TurnEvent`] or a [`crate::turns::TurnOut`].
+    pub const TURNS: &str = "/internal/v1/turns";
+}
+
+/// Paths of the storage workload.
+pub mod storage {
+    /// `POST` a [`super::BeginTurnIn`] with an idempotency key; answers [`super::BeginTurnOut`].
+    pub const TURNS: &str = "/internal/v1/turns";
+    /// `PUT` a [`super::AnswerIn`]; answers [`crate::turns::TurnOut`]. Doing it again changes nothing.
+    pub const ANSWER: &str = "/internal/v1/turns/{turn_id}/answer";
+    /// `GET` a page of conversations, newest first.
+    pub const CONVERSATIONS: &str = "/internal/v1/conversations";
+    /// `GET` or `DELETE` one conversation.
+    pub const CONVERSATION: &str = "/internal/v1/conversations/{conversation_id}";
+    /// `GET` a page of messages, in order.
+    pub const MESSAGES: &str = "/internal/v1/conversations/{conversation_id}/messages";
+}
+
+/// Paths of the user workload.
+pub mod user {
+    /// `POST` a [`crate::accounts::RegisterIn`]; answers 201 [`crate::accounts::TokensOut`].
+    pub const REGISTER: &str = "/internal/v1/register";
+    /// `POST` a [`crate::accounts::LoginIn`]; answers [`crate::accounts::TokensOut`].
+    pub const LOGIN: &str = "/internal/v1/login";
+    /// `POST` a [`crate::accounts::RefreshIn`]; answers [`crate::accounts::TokensOut`].
+    pub const REFRESH: &str = "/internal/v1/refresh";
+    /// `POST` a [`crate::accounts::RefreshIn`]; answers 204.
+    pub const LOGOUT: &str = "/internal/v1/logout";
+    /// `GET` the caller's own [`crate::accounts::UserOut`].
+    pub const ME: &str = "/internal/v1/me";
+    /// `GET` the JSON Web Key Set (RFC 7517) of access tokens.
+    pub const JWKS: &str = "/internal/v1/jwks";
+}
+
+/// Stores the message of a user: the first half of a turn.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BeginTurnIn {
+    /// The conversation to go on with; absent starts a new one.
+    pub conversation_id: Option<Uuid>,
+    /// Text.
+    pub message: String,
+    /// Most messages of history to return.
+    pub history_limit: u32,
+}
+
+/// The stored message and what was said before it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct BeginTurnOut {
+    /// The user's message as stored.
+    pub message: MessageOut,
+    /// Number of this attempt to answer the turn, from 1: an answer is taken only from the newest.
+    pub attempt: u32,
+    /// Earlier messages in order, the newest ones.
+    pub history: Vec<MessageOut>,
+    /// The whole turn, when an earlier request with the same key was answered already.
+    pub finished: Option<Box<TurnOut>>,
+}
+
+/// Stores the model's answer: the second half of a turn.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AnswerIn {
+    /// The attempt that made this answer.
+    pub attempt: u32,
+    /// Text.
+    pub content: String,
+    /// Model that wrote it.
+    pub model: String,
+    /// Why it ended.
+    pub finish_reason: String,
+    /// Tokens, where the model API told them.
+    pub usage: Option<Usage>,
+}

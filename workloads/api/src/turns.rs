@@ -1,0 +1,89 @@
+//! One turn: the message of a user, and the model's answer to it, streamed or whole.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::conversations::MessageOut;
+use crate::error::ErrorDetail;
+
+/// Asks for an answer.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChatIn {
+    /// The conversation to go on with; absent starts a new one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conversation_id: Option<Uuid>,
+    /// Text, 1 to 32,000 characters.
+    pub message: String,
+    /// Model; the deployment's own when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// `true`: server-sent events, each a [`TurnEvent`]; `false`: one [`TurnOut`].
+    #[serde(default)]
+    pub stream: bool,
+}
+
+/// A whole turn.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TurnOut {
+    /// The stored message of the user.
+    pub message: MessageOut,
+    /// The stored answer.
+    pub answer: MessageOut,
+    /// Why the answer ended: `stop`, `length`, `content_filter`.
+    pub finish_reason: String,
+    /// Tokens, where the model API told them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Usage>,
+}
+
+/// Tokens of one call of the model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Usage {
+    /// Tokens of the prompt.
+    pub prompt_tokens: u64,
+    /// Tokens of the answer.
+    pub completion_tokens: u64,
+}
+
+/// One event of a stream; the SSE `event` field and the WebSocket `type` field have its name.
+///
+/// `accepted` comes first, `delta` any number of times, then `done` or `error`, once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum TurnEvent {
+    /// The user's message is stored: it will never be lost, doubled or reordered.
+    Accepted {
+        /// As stored.
+        message: MessageOut,
+    },
+    /// A piece of the answer.
+    Delta {
+        /// Text to append.
+        content: String,
+    },
+    /// The answer is stored.
+    Done {
+        /// The whole turn.
+        turn: Box<TurnOut>,
+    },
+    /// The turn failed; a stored message stays stored, and the same key may be tried again.
+    Error {
+        /// Why.
+        error: ErrorDetail,
+    },
+}
+
+impl TurnEvent {
+    /// The value of the SSE `event` field.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Accepted { .. } => "accepted",
+            Self::Delta { .. } => "delta",
+            Self::Done { .. } => "done",
+            Self::Error { .. } => "error",
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Generates answers: builds the prompt, calls the model, streams.

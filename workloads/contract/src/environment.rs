@@ -1,0 +1,69 @@
+//! Names of the environment variables that the operator sets and a workload reads at its start.
+//!
+//! A `…_FILE` variable holds the path of a file with the value: secrets are mounted, never in the environment.
+
+/// Address of the interface, `host:port`.
+pub const LISTEN: &str = "CHATBOT_LISTEN";
+/// Address of probes, metrics and report, `host:port`.
+pub const ADMIN_LISTEN: &str = "CHATBOT_ADMIN_LISTEN";
+/// Filter for log lines, in the syntax of tracing's `EnvFilter`.
+pub const LOG: &str = "CHATBOT_LOG";
+/// Seconds to keep serving after a stop was asked for.
+pub const DRAIN_SECONDS: &str = "CHATBOT_DRAIN_SECONDS";
+/// URL under which users reach the system, without a trailing slash; the `iss` of access tokens.
+pub const PUBLIC_URL: &str = "CHATBOT_PUBLIC_URL";
+
+/// Base URL of the user workload, as others reach it.
+pub const USER_URL: &str = "CHATBOT_USER_URL";
+/// Base URL of the chat workload.
+pub const CHAT_URL: &str = "CHATBOT_CHAT_URL";
+/// Base URL of the storage workload.
+pub const STORAGE_URL: &str = "CHATBOT_STORAGE_URL";
+
+/// File with the key that signs calls between workloads ([`crate::identity::INTERNAL_KEY`]).
+pub const INTERNAL_KEY_FILE: &str = "CHATBOT_INTERNAL_KEY_FILE";
+/// File with the key ring that wraps data keys ([`crate::identity::KEY_RING`]).
+pub const KEY_RING_FILE: &str = "CHATBOT_KEY_RING_FILE";
+/// File with the keys that sign access tokens ([`crate::identity::SIGNING_KEYS`]).
+pub const SIGNING_KEYS_FILE: &str = "CHATBOT_SIGNING_KEYS_FILE";
+
+/// MySQL servers, `host:port` separated by commas.
+pub const MYSQL_HOSTS: &str = "CHATBOT_MYSQL_HOSTS";
+/// `group` to follow the primary of a replication group, `single` to use the first host as it is.
+pub const MYSQL_TOPOLOGY: &str = "CHATBOT_MYSQL_TOPOLOGY";
+/// MySQL account.
+pub const MYSQL_USER: &str = "CHATBOT_MYSQL_USER";
+/// File with the account's password.
+pub const MYSQL_PASSWORD_FILE: &str = "CHATBOT_MYSQL_PASSWORD_FILE";
+/// Schema (database) of this workload; `migrate` reads [`MYSQL_USERS_SCHEMA`] and [`MYSQL_CONVERSATIONS_SCHEMA`].
+pub const MYSQL_SCHEMA: &str = "CHATBOT_MYSQL_SCHEMA";
+/// Schema of the user workload, for `migrate`.
+pub const MYSQL_USERS_SCHEMA: &str = "CHATBOT_MYSQL_USERS_SCHEMA";
+/// Schema of the storage workload, for `migrate`.
+pub const MYSQL_CONVERSATIONS_SCHEMA: &str = "CHATBOT_MYSQL_CONVERSATIONS_SCHEMA";
+
+/// `groq`, `openai-compatible` or `echo`.
+pub const LLM_PROVIDER: &str = "CHATBOT_LLM_PROVIDER";
+/// Base URL of the model API, up to and without `/chat/completions`.
+pub const LLM_BASE_URL: &str = "CHATBOT_LLM_BASE_URL";
+/// File with the model API's key.
+pub const LLM_API_KEY_FILE: &str = "CHATBOT_LLM_API_KEY_FILE";
+/// Model used when a request names none.
+pub const LLM_MODEL: &str = "CHATBOT_LLM_MODEL";
+/// Models tried in order when one is unavailable, separated by commas.
+pub const LLM_FALLBACK_MODELS: &str = "CHATBOT_LLM_FALLBACK_MODELS";
+/// System prompt.
+pub const LLM_SYSTEM_PROMPT: &str = "CHATBOT_LLM_SYSTEM_PROMPT";
+/// Sampling temperature, 0 to 2.
+pub const LLM_TEMPERATURE: &str = "CHATBOT_LLM_TEMPERATURE";
+/// Most tokens of one answer.
+pub const LLM_MAX_COMPLETION_TOKENS: &str = "CHATBOT_LLM_MAX_COMPLETION_TOKENS";
+
+/// `open` or `closed`.
+pub const REGISTRATION: &str = "CHATBOT_REGISTRATION";
+/// Life of an access token, in seconds.
+pub const ACCESS_TOKEN_TTL_SECONDS: &str = "CHATBOT_ACCESS_TOKEN_TTL_SECONDS";
+/// Life of a refresh token, in seconds.
+pub const REFRESH_TOKEN_TTL_SECONDS: &str = "CHATBOT_REFRESH_TOKEN_TTL_SECONDS";
+/// Origins allowed by CORS, separated by commas.
+pub const CORS_ORIGINS: &str = "CHATBOT_CORS_ORIGINS";

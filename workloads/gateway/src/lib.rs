@@ -1,0 +1,1 @@
+//! The public door: authentication, REST, WebSocket, the web page.

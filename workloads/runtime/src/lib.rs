@@ -1,0 +1,1 @@
+//! How a workload runs: configuration, telemetry, shutdown, errors, HTTP layers, authentication, and the way to MySQL.

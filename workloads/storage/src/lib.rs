@@ -1,0 +1,1 @@
+//! Owns conversations and messages, encrypted where they are written.

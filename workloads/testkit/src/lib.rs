@@ -1,0 +1,1 @@
+//! For tests only: real servers, and the stand-in for Groq.

@@ -1,0 +1,1 @@
+//! Owns accounts: registration, passwords, tokens, signing keys.
