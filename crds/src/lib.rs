@@ -1,1 +1,30 @@
 //! The Kubernetes API types of the operator, their validation rules, and the generator of their YAML.
+//!
+//! Types only: nothing here talks to a cluster. What a structural schema and CEL can refuse is
+//! refused at apply, in sentences that say what to do; what depends on other objects (a Secret
+//! that is not there) is the operator's to tell in `status`.
+
+pub mod conditions;
+mod deployment;
+mod llm;
+mod load_balancer;
+mod mysql;
+pub mod quantity;
+mod schema;
+mod status;
+mod workload;
+
+pub use deployment::{ChatbotDeployment, ChatbotDeploymentSpec, DeletionPolicy};
+pub use llm::{LlmSpec, Provider, SecretKey};
+pub use load_balancer::{LoadBalancerSpec, ServiceSpec, ServiceType, TlsSpec};
+pub use mysql::{ExternalMysql, ManagedMysql, MysqlSpec, OWNED_SETTINGS, StorageSpec};
+pub use status::{
+    ChatbotDeploymentStatus, ComponentStatuses, MysqlMemberStatus, MysqlStatus, WorkloadStatus,
+};
+pub use workload::{GatewaySpec, PodTemplate, Registration, Resources, UserSpec, WorkloadSpec};
+
+/// API group of every type here.
+pub const GROUP: &str = "chatbot.rs";
+
+/// Longest name of a ChatbotDeployment: what the operator appends must still fit in 63 characters.
+pub const MAX_NAME_LENGTH: usize = 40;

@@ -1,0 +1,26 @@
+//! Types of conditions in `status.conditions`.
+
+/// Everything works and the newest spec is rolled out.
+pub const READY: &str = "Ready";
+/// The operator is at work (kstatus).
+pub const RECONCILING: &str = "Reconciling";
+/// Nothing will change until somebody does something (kstatus).
+pub const STALLED: &str = "Stalled";
+/// The identity Secret is there and complete.
+pub const IDENTITY_READY: &str = "IdentityReady";
+/// MySQL takes writes, and every member is online.
+pub const MYSQL_READY: &str = "MysqlReady";
+/// The schema fits the image.
+pub const SCHEMA_READY: &str = "SchemaReady";
+/// The user workload serves.
+pub const USER_READY: &str = "UserReady";
+/// The storage workload serves.
+pub const STORAGE_READY: &str = "StorageReady";
+/// The chat workload serves.
+pub const CHAT_READY: &str = "ChatReady";
+/// The gateway serves.
+pub const GATEWAY_READY: &str = "GatewayReady";
+/// The load balancer serves.
+pub const LOAD_BALANCER_READY: &str = "LoadBalancerReady";
+/// The model API takes our key, as the chat workload reports it.
+pub const MODEL_READY: &str = "ModelReady";
