@@ -49,7 +49,9 @@ pub struct Usage {
 
 /// One event of a stream; the SSE `event` field and the WebSocket `type` field have its name.
 ///
-/// `accepted` comes first, `delta` any number of times, then `done` or `error`, once.
+/// `accepted` comes first, `delta` any number of times, then `done` or `error`, once. `restarted`
+/// may come between them; a program that sends a turn again itself sees a second `accepted` of the
+/// same message, and may treat it the same way.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum TurnEvent {
@@ -63,6 +65,9 @@ pub enum TurnEvent {
         /// Text to append.
         content: String,
     },
+    /// The process that wrote this answer is gone, and another begins the answer again: forget the
+    /// deltas so far. The message of the user stays as it was accepted.
+    Restarted {},
     /// The answer is stored.
     Done {
         /// The whole turn.
@@ -82,6 +87,7 @@ impl TurnEvent {
         match self {
             Self::Accepted { .. } => "accepted",
             Self::Delta { .. } => "delta",
+            Self::Restarted {} => "restarted",
             Self::Done { .. } => "done",
             Self::Error { .. } => "error",
         }
