@@ -41,20 +41,31 @@ seconds() { # SINCE (a value of $EPOCHREALTIME): seconds passed, one decimal
     awk -v a="$1" -v b="$EPOCHREALTIME" 'BEGIN { printf "%.1f", b - a }'
 }
 
+# Tells a person that waits how far a long step is: the last line of its log, every 30 s.
+progress() { # WHAT SINCE LOG
+    while sleep 30 >/dev/null 2>&1; do
+        printf '  … %s, %.0f s: %.90s\n' "$1" "$(seconds "$2")" "$(tail -n 1 "$3" 2>/dev/null)" >&2
+    done
+}
+
 # step WHAT COMMAND…: runs the command with its output in a log, says how long it took; when it
 # fails, shows the end of the log. A command that returns 3 says that nothing was left to do.
 step() {
-    local what=$1 since=$EPOCHREALTIME log status
+    local what=$1 since=$EPOCHREALTIME log status ticker
     shift
     mkdir -p "$LOGS"
     log=$LOGS/step-$(tr -cs 'a-zA-Z0-9\n' '-' <<<"$what").log
     if [[ -t 2 ]]; then printf '%-52s …\r' "$what" >&2; fi
+    progress "$what" "$since" "$log" &
+    ticker=$!
     set +e # inside a condition bash would ignore errors in the command too
     (
         set -e
         "$@"
     ) </dev/null >"$log" 2>&1
     status=$?
+    kill "$ticker" 2>/dev/null
+    wait "$ticker" 2>/dev/null
     set -e
     case $status in
     0) printf '%-52s %6s s\n' "$what" "$(seconds "$since")" >&2 ;;

@@ -14,7 +14,7 @@ make_node_mounts() { # N
     fi
     if mountpoint -q "$dir/ns/mnt"; then return; fi
     touch "$dir/ns/mnt"
-    mkdir -p "$dir"/{containerd,run,kubelet,logs,pods,volumes,images}
+    mkdir -p "$dir"/{containerd,run,kubelet,logs,pods,volumes,images,netns}
     for path in /var/lib/kubelet /var/log/containers /var/log/pods /run/containerd /var/lib/chatbot-volumes; do
         if [[ ! -d $path ]]; then
             mkdir -p "$path"
@@ -28,6 +28,7 @@ make_node_mounts() { # N
         mount --bind "$0/logs" /var/log/containers
         mount --bind "$0/pods" /var/log/pods
         mount --bind "$0/run" /run/containerd
+        mount --bind "$0/netns" /run/netns
         mount --bind "$0/volumes" /var/lib/chatbot-volumes
     ' "$dir"
 }
@@ -160,10 +161,11 @@ make_nodes() {
     local n
     guard_block
     make_bridge
+    if [[ ! -d /run/netns ]]; then echo /run/netns >>"$STATE/made-directories"; fi
     for n in $(seq "$NODES"); do
+        make_node_network "$n"
         make_node_mounts "$n"
         make_node_cgroups "$n"
-        make_node_network "$n"
         write_containerd_config "$n"
         write_kubelet_config "$n"
         start_containerd "$n"

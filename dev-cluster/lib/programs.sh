@@ -5,7 +5,7 @@
 # shellcheck source=/dev/null
 source "$(dirname "${BASH_SOURCE[0]}")/sid.sh"
 
-GO_MODULES=(pause metrics-server coredns local-path-provisioner kubernetes helm kubeconform)
+GO_MODULES=(pause metrics-server coredns local-path-provisioner kubernetes helm kubeconform schemas)
 SYSTEM_PACKAGES=(buildah ca-certificates conntrack debian-archive-keyring iproute2 mmdebstrap nftables openssl procps runc shellcheck)
 
 install_packages() {
@@ -14,6 +14,9 @@ install_packages() {
         dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
     done
     if ((${#missing[@]} == 0)); then return 3; fi
+    mkdir -p "$CACHE"
+    exec 8>"$CACHE/.apt.lock" # `up` does several things side by side
+    flock 8
     apt-get -qq update
     DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${missing[@]}"
 }
@@ -58,7 +61,7 @@ build_go() { # MODULE
         if [[ $module == kubernetes ]]; then flags+=$(kubernetes_version_flags); fi
         mkdir -p "$CACHE/programs"
         work=$(mktemp -d "$CACHE/programs/.$module.XXXXXX")
-        CGO_ENABLED=0 nice -n 10 go build -mod=readonly -buildvcs=false -trimpath \
+        CGO_ENABLED=0 nice -n 10 go build -v -mod=readonly -buildvcs=false -trimpath \
             -ldflags "$flags" -o "$work/" "$what"
         chmod 755 "$work"
         mv -T "$work" "$target"

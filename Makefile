@@ -1,0 +1,61 @@
+# The only entry point: `make` prints what there is. The work is in dev-cluster/ and in Cargo.
+
+SHELL := /bin/bash
+CACHE := $(or $(CHATBOT_CACHE),$(HOME)/.cache/chatbot-operator)
+STATE := $(or $(CHATBOT_STATE),/var/lib/chatbot-dev)
+CARGO_TARGET_DIR ?= $(CACHE)/target
+export CARGO_TARGET_DIR
+# A real MySQL for tests: the engine's programs in a folder.
+export CHATBOT_TEST_MYSQLD_ROOT ?= $(CACHE)/rootfs/mysql-9.7
+PROGRAMS = KUBECONFIG=$(STATE)/kubeconfig PATH=$(CACHE)/bin:$$PATH
+
+.DEFAULT_GOAL := help
+.PHONY: help up cluster images deploy down status url logs mysql kubectl helm env test test-fast generate
+
+help: ## print this
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+up: ## from nothing to a chat system that answers (NODES=3, or 1; CLUSTER=kind|packages)
+	@dev-cluster/up
+
+cluster: ## the cluster alone: nodes, DNS, storage, metrics; starts again what has died
+	@dev-cluster/cluster
+
+images: ## build the images and load them into the cluster (WHAT=engines|ours for a part)
+	@dev-cluster/images $(WHAT)
+
+deploy: ## install the operator, apply a ChatbotDeployment (SAMPLE=file NAMESPACE=chatbot), wait until it is Ready
+	@dev-cluster/deploy
+
+down: ## remove everything that up made, but not the cache
+	@dev-cluster/down
+
+status: ## what runs: processes, nodes, pods, chat systems
+	@dev-cluster/status
+
+url: ## the address of the chat system
+	@dev-cluster/url
+
+logs: ## the end of the cluster's logs (OF="kubelet-node1.log …" for some)
+	@dev-cluster/logs $(OF)
+
+mysql: ## a MySQL shell in the primary (NAMESPACE=chatbot)
+	@dev-cluster/mysql
+
+kubectl: ## kubectl on this cluster: make kubectl ARGS="get pods -A"
+	@$(PROGRAMS) kubectl $(ARGS)
+
+helm: ## helm on this cluster: make helm ARGS="list -A"
+	@$(PROGRAMS) helm $(ARGS)
+
+env: ## what to eval in a shell to use this cluster: eval "$(make env)"
+	@echo 'export KUBECONFIG=$(STATE)/kubeconfig PATH=$(CACHE)/bin:$$PATH CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)'
+
+test: ## every check and test, the ones on a real cluster too (brings it up)
+	@dev-cluster/test all
+
+test-fast: ## every check and test that needs no cluster
+	@dev-cluster/test fast
+
+generate: ## write the generated files again (CRDs)
+	@cargo run -q -p chatbot-crds --bin generate
