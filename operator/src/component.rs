@@ -37,7 +37,16 @@ pub trait Component: Send + Sync + 'static {
     /// Type of its condition.
     fn condition(&self) -> &'static str;
 
-    /// Whether the spec asks for it; when not, its objects are deleted and its condition removed.
+    /// Types of the conditions that it writes besides its own.
+    fn further_conditions(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// Its field of `status.components`, as it stands in YAML.
+    fn status_field(&self) -> Option<&'static str>;
+
+    /// Whether the spec asks for it; when not, nothing is done. Two components may share a name
+    /// when the spec asks for one of them and can never change that: managed and external MySQL.
     fn wanted(&self, _spec: &ChatbotDeploymentSpec) -> bool {
         true
     }
@@ -91,6 +100,8 @@ pub struct Observation {
     pub further: Vec<FurtherCondition>,
     /// Its part of `status.components`: only its own field is set.
     pub part: ComponentStatuses,
+    /// URL for users: the load balancer's to say.
+    pub endpoint: Option<String>,
     /// When to look again even if nothing is seen to change; the default is minutes.
     pub look_again: Option<Duration>,
     /// What a person should know, besides a changed condition.
@@ -105,6 +116,7 @@ impl Observation {
             message: message.into(),
             further: Vec::new(),
             part: ComponentStatuses::default(),
+            endpoint: None,
             look_again: None,
             events: Vec::new(),
         }

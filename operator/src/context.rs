@@ -1,10 +1,14 @@
-//! What every controller shares: the client and the settings.
+//! What every controller shares.
 
 use std::sync::Arc;
 
 use kube::Client;
+use kube::runtime::events::Recorder;
 
+use crate::lease::Leadership;
+use crate::metrics::Metrics;
 use crate::settings::Settings;
+use crate::stores::Stores;
 
 /// What every controller shares.
 #[derive(Clone)]
@@ -13,4 +17,14 @@ pub struct Context {
     pub client: Client,
     /// Settings of the operator.
     pub settings: Arc<Settings>,
+    /// What the cluster shows.
+    pub stores: Stores,
+    /// Publishes Events.
+    pub recorder: Recorder,
+    /// Counts.
+    pub metrics: Arc<Metrics>,
+    /// Whether we may act.
+    pub leadership: Leadership,
+    /// Reads the pages of pods of ours.
+    pub http: reqwest::Client,
 }

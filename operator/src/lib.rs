@@ -1,14 +1,28 @@
 //! Makes a whole chat system of one ChatbotDeployment and keeps it alive.
 //!
-//! Every engine and workload is a [`component::Component`]; one [`controller`] per component runs
-//! the same pipeline: dereference, validate, build, apply, observe, status.
+//! Every engine and workload is a [`component::Component`]; one [`controller`] per component takes
+//! it through the same [`pipeline`]: dereference, validate, need, build, apply, observe, status.
+//! The network is at the ends; what lies between is pure.
 
+pub mod apply;
 pub mod child;
 pub mod component;
 pub mod context;
+pub mod controller;
+pub mod dereference;
 pub mod facts;
+pub mod http;
+pub mod invalid;
 pub mod labels;
+pub mod lease;
 pub mod live;
+pub mod metrics;
 pub mod names;
+pub mod outcome;
+pub mod pipeline;
 pub mod reason;
+pub mod router;
 pub mod settings;
+pub mod status;
+pub mod stores;
+pub mod watch;

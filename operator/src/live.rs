@@ -5,7 +5,9 @@ use std::sync::Arc;
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Service};
-use kube::ResourceExt;
+use kube::api::DynamicObject;
+use kube::{Resource, ResourceExt};
+use serde::de::DeserializeOwned;
 
 use crate::labels;
 
@@ -27,6 +29,24 @@ pub struct Live {
 }
 
 impl Live {
+    /// The same with objects that were changed just now: the caches may not show them yet.
+    #[must_use]
+    pub fn with(mut self, changed: &[DynamicObject]) -> Self {
+        for object in changed {
+            let Some(types) = &object.types else {
+                continue;
+            };
+            match types.kind.as_str() {
+                "Deployment" => replace(&mut self.deployments, object),
+                "StatefulSet" => replace(&mut self.stateful_sets, object),
+                "Job" => replace(&mut self.jobs, object),
+                "Service" => replace(&mut self.services, object),
+                _ => {}
+            }
+        }
+        self
+    }
+
     /// The pods of a component, by name.
     #[must_use]
     pub fn pods<'a>(&'a self, component: &'a str) -> Vec<&'a Pod> {
@@ -83,4 +103,15 @@ fn named<'a, K: ResourceExt>(objects: &'a [Arc<K>], name: &str) -> Option<&'a K>
         .iter()
         .map(AsRef::as_ref)
         .find(|object| object.name_any() == name)
+}
+
+fn replace<K>(objects: &mut Vec<Arc<K>>, changed: &DynamicObject)
+where
+    K: Resource<DynamicType = ()> + DeserializeOwned,
+{
+    let name = changed.name_any();
+    objects.retain(|object| object.name_any() != name);
+    if let Ok(object) = changed.clone().try_parse::<K>() {
+        objects.push(Arc::new(object));
+    }
 }

@@ -1,0 +1,336 @@
+//! Takes a component through its steps: dereference, validate, need, build, apply, observe, status.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chatbot_crds::{ChatbotDeployment, ChatbotDeploymentSpec, ChatbotDeploymentStatus};
+use kube::{Resource, ResourceExt};
+use serde_json::{Map, Value, json};
+
+use crate::apply::{Applied, Owner, apply};
+use crate::component::{Component, Error, FurtherCondition, Notice, Observation, Scene};
+use crate::context::Context;
+use crate::controller::Reconciler;
+use crate::dereference::dereference;
+use crate::facts::{Facts, References};
+use crate::outcome::{Ended, Outcome, chain};
+use crate::reason::{Class, Problem, Reason};
+use crate::status::{Statement, Verdict, Writer};
+
+/// When to look again at something that changes by itself.
+const SOON: Duration = Duration::from_secs(10);
+/// When to look again at something that is as it shall be: against lost events.
+const RESYNC: Duration = Duration::from_secs(300);
+
+/// A component with the writer of its part of the status.
+pub struct Pipeline<C> {
+    component: C,
+    writer: Writer,
+}
+
+/// What the steps up to `observe` came to.
+enum Reached {
+    /// It was observed.
+    Observed(Applied, Observation),
+    /// Something must come first.
+    Waiting(String),
+    /// It cannot be built as it is.
+    Blocked(Problem),
+}
+
+impl<C: Component> Pipeline<C> {
+    /// A pipeline for this component.
+    pub fn new(component: C, client: kube::Client) -> Self {
+        let writer = Writer::new(client, component.name());
+        Self { component, writer }
+    }
+
+    async fn reach(&self, context: &Context, object: &ChatbotDeployment) -> Result<Reached, Error> {
+        let component = &self.component;
+        let facts = dereference(
+            &context.client,
+            &context.settings,
+            object,
+            component.references(&object.spec),
+        )
+        .await?;
+        let plan = match component.validate(&facts) {
+            Ok(plan) => plan,
+            Err(problem) => return Ok(Reached::Blocked(problem)),
+        };
+        let live = context.stores.live(&facts.namespace, &facts.name);
+        let missing = component.needs(&plan, &facts, &live);
+        if !missing.is_empty() {
+            return Ok(Reached::Waiting(missing.join("; ")));
+        }
+        let applied = self.apply(context, object, &facts, &plan).await?;
+        let live = live.with(&applied.changed);
+        let scene = Scene {
+            context,
+            facts: &facts,
+            live: &live,
+        };
+        let observation = component.observe(&plan, &scene).await?;
+        Ok(Reached::Observed(applied, observation))
+    }
+
+    async fn apply(
+        &self,
+        context: &Context,
+        object: &ChatbotDeployment,
+        facts: &Facts,
+        plan: &C::Plan,
+    ) -> Result<Applied, Error> {
+        let Some(reference) = object.controller_owner_ref(&()) else {
+            return Err(Error::Refused(Problem::new(
+                Reason::InvalidObject,
+                "the object has no uid",
+            )));
+        };
+        let owner = Owner {
+            namespace: facts.namespace.clone(),
+            instance: facts.name.clone(),
+            component: self.component.name(),
+            reference,
+        };
+        apply(
+            &context.client,
+            &context.stores,
+            &owner,
+            self.component.build(plan),
+        )
+        .await
+    }
+
+    async fn finish(
+        &self,
+        object: &ChatbotDeployment,
+        statement: Statement,
+        outcome: Outcome,
+        notices: Vec<Notice>,
+        look_again: Duration,
+    ) -> Ended {
+        match self.writer.write(object, &statement).await {
+            Ok(news) => Ended {
+                outcome,
+                news,
+                notices,
+                look_again,
+            },
+            // Deleted meanwhile, or made again under the same name: its own event comes.
+            Err(Error::Kubernetes { source, .. }) if is_gone(&source) => Ended {
+                outcome: Outcome::Skipped("deleted"),
+                news: Vec::new(),
+                notices,
+                look_again: RESYNC,
+            },
+            Err(error) => Ended {
+                outcome: Outcome::Failed(error),
+                news: Vec::new(),
+                notices,
+                look_again: SOON,
+            },
+        }
+    }
+
+    /// Says that the component is not ready, and keeps what was last known of its parts.
+    fn not_ready(&self, object: &ChatbotDeployment, reason: Reason, message: &str) -> Statement {
+        let status = object.status.clone().unwrap_or_default();
+        let further = status
+            .conditions
+            .iter()
+            .filter_map(|condition| {
+                let type_ = *self
+                    .component
+                    .further_conditions()
+                    .iter()
+                    .find(|type_| **type_ == condition.type_)?;
+                Some(FurtherCondition {
+                    type_,
+                    reason: condition.reason.parse().ok()?,
+                    message: condition.message.clone(),
+                })
+            })
+            .collect();
+        let mut statement = statement(
+            &self.component,
+            &Observation {
+                further,
+                ..Observation::new(reason, message)
+            },
+        );
+        statement.fields = kept(&self.component, &status);
+        statement
+    }
+}
+
+impl<C: Component> Reconciler for Pipeline<C> {
+    fn name(&self) -> &'static str {
+        self.component.name()
+    }
+
+    fn writes(&self) -> Vec<&'static str> {
+        let mut all = vec![self.component.condition()];
+        all.extend(self.component.further_conditions());
+        all
+    }
+
+    fn sums_up(&self) -> bool {
+        false
+    }
+
+    fn references(&self, spec: &ChatbotDeploymentSpec) -> References {
+        self.component.references(spec)
+    }
+
+    async fn reconcile(&self, context: &Context, object: Arc<ChatbotDeployment>) -> Ended {
+        if let Some(why) = nothing_to_do(context, &object) {
+            return skipped(why);
+        }
+        if !self.component.wanted(&object.spec) {
+            return skipped("not asked for");
+        }
+        match self.reach(context, &object).await {
+            Ok(Reached::Observed(applied, observation)) => {
+                let statement = statement(&self.component, &observation);
+                let look_again = observation.look_again.unwrap_or({
+                    match observation.reason.class() {
+                        Class::Ready => RESYNC,
+                        Class::Progressing | Class::Stalled => SOON,
+                    }
+                });
+                let outcome = outcome(applied, &observation);
+                self.finish(&object, statement, outcome, observation.events, look_again)
+                    .await
+            }
+            Ok(Reached::Waiting(what)) => {
+                let statement = self.not_ready(
+                    &object,
+                    Reason::WaitingForDependency,
+                    &format!("waiting for {what}"),
+                );
+                let outcome = Outcome::Waiting(what);
+                self.finish(&object, statement, outcome, Vec::new(), SOON)
+                    .await
+            }
+            Ok(Reached::Blocked(problem)) | Err(Error::Refused(problem)) => {
+                let statement = self.not_ready(&object, problem.reason, &problem.message);
+                let outcome = match problem.reason.class() {
+                    Class::Stalled => Outcome::Blocked(problem),
+                    Class::Ready | Class::Progressing => Outcome::Waiting(problem.message),
+                };
+                self.finish(&object, statement, outcome, Vec::new(), SOON)
+                    .await
+            }
+            Err(error) => {
+                let statement = self.not_ready(&object, Reason::ReconcileFailed, &chain(&error));
+                // When even that cannot be written, the error that was first is what matters.
+                let news = self
+                    .writer
+                    .write(&object, &statement)
+                    .await
+                    .unwrap_or_default();
+                Ended {
+                    outcome: Outcome::Failed(error),
+                    news,
+                    notices: Vec::new(),
+                    look_again: SOON,
+                }
+            }
+        }
+    }
+
+    fn retain(&self, uids: &HashSet<String>) {
+        self.writer.retain(uids);
+    }
+}
+
+/// Why there is nothing to do for any component, if so.
+#[must_use]
+pub fn nothing_to_do(context: &Context, object: &ChatbotDeployment) -> Option<&'static str> {
+    if !context.leadership.holds() {
+        Some("not the leader")
+    } else if object.meta().deletion_timestamp.is_some() {
+        Some("being deleted")
+    } else if object.spec.paused {
+        Some("paused")
+    } else {
+        None
+    }
+}
+
+/// An end without anything done.
+#[must_use]
+pub fn skipped(why: &'static str) -> Ended {
+    Ended {
+        outcome: Outcome::Skipped(why),
+        news: Vec::new(),
+        notices: Vec::new(),
+        look_again: RESYNC,
+    }
+}
+
+fn outcome(applied: Applied, observation: &Observation) -> Outcome {
+    let Applied { changed, deleted } = applied;
+    let mut changes: Vec<String> = changed
+        .iter()
+        .map(|object| {
+            let kind = object.types.as_ref().map_or("object", |types| &types.kind);
+            format!("applied {kind} {}", object.name_any())
+        })
+        .collect();
+    changes.extend(deleted.iter().map(|what| format!("deleted {what}")));
+    if !changes.is_empty() {
+        return Outcome::Applied(changes);
+    }
+    let message = observation.message.clone();
+    match observation.reason.class() {
+        Class::Ready => Outcome::Unchanged,
+        Class::Progressing => Outcome::Waiting(message),
+        Class::Stalled => Outcome::Blocked(Problem::new(observation.reason, message)),
+    }
+}
+
+fn statement<C: Component>(component: &C, observation: &Observation) -> Statement {
+    let mut verdicts = vec![Verdict::of(
+        component.condition(),
+        observation.reason,
+        &observation.message,
+    )];
+    verdicts.extend(
+        observation
+            .further
+            .iter()
+            .map(|further| Verdict::of(further.type_, further.reason, &further.message)),
+    );
+    let mut fields = Map::new();
+    let parts = json!(observation.part);
+    if parts.as_object().is_some_and(|parts| !parts.is_empty()) {
+        fields.insert("components".to_owned(), parts);
+    }
+    if let Some(endpoint) = &observation.endpoint {
+        fields.insert("endpoint".to_owned(), json!(endpoint));
+    }
+    Statement { verdicts, fields }
+}
+
+/// What the status holds of this component's fields.
+fn kept<C: Component>(component: &C, status: &ChatbotDeploymentStatus) -> Map<String, Value> {
+    let mut fields = Map::new();
+    if let Some(field) = component.status_field()
+        && let Some(part) = json!(status.components).get(field)
+    {
+        fields.insert("components".to_owned(), json!({ field: part }));
+    }
+    if component.name() == crate::names::LOAD_BALANCER
+        && let Some(endpoint) = &status.endpoint
+    {
+        fields.insert("endpoint".to_owned(), json!(endpoint));
+    }
+    fields
+}
+
+fn is_gone(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == 404 || status.code == 409)
+}
