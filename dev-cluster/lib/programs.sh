@@ -5,7 +5,7 @@
 # shellcheck source=/dev/null
 source "$(dirname "${BASH_SOURCE[0]}")/sid.sh"
 
-GO_MODULES=(pause metrics-server coredns local-path-provisioner kubernetes helm kubeconform schemas)
+GO_MODULES=(pause metrics-server coredns local-path-provisioner kubernetes)
 SYSTEM_PACKAGES=(buildah ca-certificates conntrack debian-archive-keyring iproute2 mmdebstrap nftables openssl procps runc shellcheck)
 
 install_packages() {
