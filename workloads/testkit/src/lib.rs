@@ -1,3 +1,4 @@
 //! For tests only: real servers, and the stand-in for Groq.
 
+pub mod groq;
 pub mod mysql;
