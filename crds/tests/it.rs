@@ -1,0 +1,199 @@
+//! Each validation rule accepts what it should and refuses what it should, with its sentence;
+//! no cluster is needed, since the rules are evaluated here as the API server does it.
+
+use chatbot_crds::{ChatbotDeployment, OWNED_SETTINGS};
+use serde_json::{Value, json};
+
+/// The smallest object, changed by `change` at its JSON pointers.
+fn object(changes: &[(&str, Value)]) -> ChatbotDeployment {
+    let mut object = json!({
+        "apiVersion": "chatbot.rs/v1alpha1",
+        "kind": "ChatbotDeployment",
+        "metadata": {"name": "chatbot"},
+        "spec": {"llm": {"apiKey": {"name": "groq"}}},
+    });
+    for (pointer, value) in changes {
+        set(&mut object, pointer, value.clone());
+    }
+    serde_json::from_value(object).expect("the object has the shape of its type")
+}
+
+/// Sets the value at a JSON pointer, making the objects on the way; `null` removes it.
+fn set(target: &mut Value, pointer: &str, value: Value) {
+    let (parents, last) = pointer.rsplit_once('/').expect("a pointer begins with a slash");
+    let mut at = target;
+    for name in parents.split('/').skip(1) {
+        at = at
+            .as_object_mut()
+            .expect("a parent is an object")
+            .entry(name)
+            .or_insert_with(|| json!({}));
+    }
+    let at = at.as_object_mut().expect("a parent is an object");
+    if value.is_null() {
+        at.remove(last);
+    } else {
+        at.insert(last.to_owned(), value);
+    }
+}
+
+#[track_caller]
+fn accepts(changes: &[(&str, Value)]) {
+    if let Err(errors) = object(changes).validate_cel() {
+        panic!("refused: {errors:?}");
+    }
+}
+
+#[track_caller]
+fn rejects(changes: &[(&str, Value)], sentence: &str) {
+    let errors = object(changes).validate_cel().expect_err("the object is accepted");
+    assert!(format!("{errors:?}").contains(sentence), "another rule refused it: {errors:?}");
+}
+
+#[track_caller]
+fn accepts_update(before: &[(&str, Value)], after: &[(&str, Value)]) {
+    if let Err(errors) = object(after).validate_cel_update(&object(before)) {
+        panic!("refused: {errors:?}");
+    }
+}
+
+#[track_caller]
+fn rejects_update(before: &[(&str, Value)], after: &[(&str, Value)], sentence: &str) {
+    let errors =
+        object(after).validate_cel_update(&object(before)).expect_err("the update is accepted");
+    assert!(format!("{errors:?}").contains(sentence), "another rule refused it: {errors:?}");
+}
+
+#[test]
+fn an_api_key_alone_is_a_complete_system() {
+    accepts(&[]);
+    let spec = object(&[]).spec;
+    assert_eq!(spec.mysql.managed.expect("MySQL is managed by default").replicas, 3);
+    assert_eq!((spec.chat.replicas, spec.load_balancer.replicas), (2, 2));
+}
+
+#[test]
+fn a_name_leaves_room_for_the_names_made_of_it() {
+    accepts(&[("/metadata/name", json!("a".repeat(40)))]);
+    rejects(&[("/metadata/name", json!("a".repeat(41)))], "longer than 40 characters");
+    rejects(&[("/metadata/name", json!("1st"))], "must begin with a letter");
+    rejects(&[("/metadata/name", json!("with.dot"))], "must begin with a letter");
+}
+
+#[test]
+fn an_image_is_named_or_left_out() {
+    accepts(&[("/spec/image", json!("registry.example/chatbot:1"))]);
+    rejects(&[("/spec/image", json!(""))], "image is empty");
+}
+
+#[test]
+fn groq_needs_a_key() {
+    rejects(&[("/spec/llm/apiKey", Value::Null)], "llm.apiKey is missing");
+}
+
+#[test]
+fn a_compatible_api_needs_a_url_and_a_model_and_no_key() {
+    let compatible = [
+        ("/spec/llm/apiKey", Value::Null),
+        ("/spec/llm/provider", json!("OpenAICompatible")),
+        ("/spec/llm/baseUrl", json!("http://llm.example:8000/v1")),
+        ("/spec/llm/model", json!("tiny")),
+    ];
+    accepts(&compatible);
+    let mut without_url = compatible.to_vec();
+    without_url.push(("/spec/llm/baseUrl", Value::Null));
+    rejects(&without_url, "llm.baseUrl is missing");
+    let mut without_model = compatible.to_vec();
+    without_model.push(("/spec/llm/model", Value::Null));
+    rejects(&without_model, "llm.model is missing");
+    let mut other_scheme = compatible.to_vec();
+    other_scheme.push(("/spec/llm/baseUrl", json!("ftp://llm.example")));
+    rejects(&other_scheme, "llm.baseUrl must be a URL");
+}
+
+#[test]
+fn echo_has_no_use_for_a_key() {
+    accepts(&[("/spec/llm/apiKey", Value::Null), ("/spec/llm/provider", json!("Echo"))]);
+    rejects(&[("/spec/llm/provider", json!("Echo"))], "have no use with provider Echo");
+}
+
+#[test]
+fn a_node_port_needs_a_service_type_that_has_one() {
+    let port = ("/spec/loadBalancer/service/nodePort", json!(30080));
+    accepts(&[port.clone(), ("/spec/loadBalancer/service/type", json!("NodePort"))]);
+    rejects(&[port], "nodePort needs type NodePort or LoadBalancer");
+}
+
+#[test]
+fn mysql_is_managed_or_external_and_not_both() {
+    let external = json!({"host": "db.example", "secretName": "db"});
+    accepts(&[("/spec/mysql/external", external.clone())]);
+    rejects(&[("/spec/mysql", json!({}))], "exactly one of managed");
+    rejects(
+        &[("/spec/mysql", json!({"managed": {}, "external": external}))],
+        "exactly one of managed",
+    );
+}
+
+#[test]
+fn mysql_stays_where_its_data_is() {
+    let external = ("/spec/mysql/external", json!({"host": "db.example", "secretName": "db"}));
+    rejects_update(&[], &[external.clone()], "cannot change between managed and external");
+    rejects_update(&[external], &[], "cannot change between managed and external");
+}
+
+#[test]
+fn mysql_has_a_size_that_can_keep_a_majority() {
+    for replicas in [1, 3, 5, 7] {
+        accepts(&[("/spec/mysql/managed/replicas", json!(replicas))]);
+    }
+    for replicas in [0, 2, 4, 9] {
+        rejects(&[("/spec/mysql/managed/replicas", json!(replicas))], "must be 1, 3, 5 or 7");
+    }
+}
+
+#[test]
+fn mysql_grows_and_does_not_shrink() {
+    let replicas = |n: i32| [("/spec/mysql/managed/replicas", json!(n))];
+    accepts_update(&replicas(1), &replicas(3));
+    rejects_update(&replicas(3), &replicas(1), "cannot shrink");
+}
+
+#[test]
+fn storage_is_a_quantity_and_keeps_its_size() {
+    let size = |s: &str| [("/spec/mysql/managed/storage/size", json!(s))];
+    accepts(&size("500Mi"));
+    rejects(&size("ten"), "storage.size must be a quantity");
+    rejects(&size("0"), "storage.size must be a quantity");
+    accepts_update(&size("1Gi"), &size("1Gi"));
+    rejects_update(&size("1Gi"), &size("2Gi"), "storage cannot be changed");
+}
+
+#[test]
+fn settings_that_the_operator_owns_are_refused_in_any_spelling() {
+    let config = |name: &str| [("/spec/mysql/managed/config", json!({name: "1"}))];
+    accepts(&config("max_connections"));
+    for name in OWNED_SETTINGS {
+        rejects(&config(name), "names a setting that the operator owns");
+    }
+    for name in ["Super-Read-Only", "group_replication_group_name", "loose-group_replication_x"] {
+        rejects(&config(name), "names a setting that the operator owns");
+    }
+}
+
+#[test]
+fn a_refresh_token_outlives_an_access_token() {
+    accepts(&[("/spec/user/accessTokenTtl", json!("1h")), ("/spec/user/refreshTokenTtl", json!("1h"))]);
+    rejects(
+        &[("/spec/user/accessTokenTtl", json!("2h")), ("/spec/user/refreshTokenTtl", json!("1h"))],
+        "user.refreshTokenTtl is shorter",
+    );
+}
+
+#[test]
+fn the_samples_are_valid() {
+    for sample in [include_str!("../samples/chatbot.yaml"), include_str!("../samples/groq.yaml")] {
+        let sample: ChatbotDeployment = serde_norway::from_str(sample).expect("the sample parses");
+        sample.validate_cel().expect("the sample is accepted");
+    }
+}
