@@ -50,8 +50,7 @@ pub struct Usage {
 /// One event of a stream; the SSE `event` field and the WebSocket `type` field have its name.
 ///
 /// `accepted` comes first, `delta` any number of times, then `done` or `error`, once. `restarted`
-/// may come between them; a program that sends a turn again itself sees a second `accepted` of the
-/// same message, and may treat it the same way.
+/// may come between them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum TurnEvent {

@@ -1,1 +1,20 @@
 //! How a workload runs: configuration, telemetry, shutdown, errors, HTTP layers, authentication, and the way to MySQL.
+//!
+//! A workload is a library with a `Config` (clap arguments that read the environment) and a function
+//! that makes a [`serve::Service`] of it. The binary parses, makes a [`context::Context`], asks the
+//! workload for its service and gives both to [`serve::run`], together with the sockets and the
+//! future that says when to stop.
+
+pub mod auth;
+pub mod client;
+pub mod config;
+pub mod context;
+pub mod error;
+pub mod extract;
+pub mod health;
+pub mod layers;
+pub mod metrics;
+pub mod mysql;
+pub mod request_id;
+pub mod serve;
+pub mod telemetry;
