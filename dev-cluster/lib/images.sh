@@ -37,6 +37,10 @@ build_archive() { # NAME TAG DOCKERFILE CONTEXT KEY
     fi
     echo "$name:$tag" >"$archive.ref"
     ln -sfn "${archive##*/}" "$IMAGES/$name.current"
+    touch "$archive"
+    # The last few stay, so that going back to another branch is quick.
+    find "$IMAGES" -name "$name-????????????.tar" -printf '%T@ %p\n' | sort -rn | tail -n +4 | cut -d' ' -f2 |
+        while read -r archive; do rm -f "$archive" "$archive.ref"; done
 }
 
 # The name and tag of the image built last, by content: NAME:dev-HASH, or an engine's own tag.

@@ -33,18 +33,30 @@ make_node_mounts() { # N
     ' "$dir"
 }
 
+# The roots of the cgroup hierarchies: one with version 2, many with version 1.
+cgroup_roots() {
+    local root
+    if [[ -e /sys/fs/cgroup/cgroup.controllers ]]; then
+        echo /sys/fs/cgroup
+        return
+    fi
+    for root in /sys/fs/cgroup/*; do
+        if [[ -d $root && ! -L $root ]] && mountpoint -q "$root"; then echo "$root"; fi
+    done
+}
+
 # kubelet makes the pods' cgroups below this one, in every hierarchy.
 make_node_cgroups() { # N
-    local root file
-    for root in /sys/fs/cgroup/*/; do
-        root=${root%/}
-        if ! mountpoint -q "$root" || [[ -L $root ]]; then continue; fi
-        mkdir -p "$root$(node_cgroup "$1")"
-        for file in cpuset.cpus cpuset.mems; do
-            if [[ -e $root/$file && -e $root$(node_cgroup "$1")/$file ]]; then
-                cat "$root/$file" >"$root$(node_cgroup "$1")/$file"
-            fi
+    local root file group
+    for root in $(cgroup_roots); do
+        group=$root$(node_cgroup "$1")
+        mkdir -p "$group"
+        for file in cpuset.cpus cpuset.mems; do # version 1 starts them empty
+            if [[ -e $root/$file && -e $group/$file ]]; then cat "$root/$file" >"$group/$file"; fi
         done
+        if [[ $root == /sys/fs/cgroup ]]; then
+            sed 's/\([a-z_]*\) */+\1 /g' "$root/cgroup.controllers" | tee "$root/cgroup.subtree_control" >"$group/cgroup.subtree_control"
+        fi
     done
 }
 
@@ -160,6 +172,7 @@ start_kube_proxy() { # N
 make_nodes() {
     local n
     guard_block
+    if [[ ! -e /proc/sys/net/bridge ]]; then modprobe br_netfilter; fi
     make_bridge
     if [[ ! -d /run/netns ]]; then echo /run/netns >>"$STATE/made-directories"; fi
     for n in $(seq "$NODES"); do
