@@ -1,0 +1,89 @@
+//! The agent as the first process of its container: it starts programs, and reaps whatever ends.
+//!
+//! A first process inherits orphans (of `kubectl exec`, say) and must wait for them, or they stay
+//! as zombies. Since waiting for any child also takes the ends of our own, all of them are started here.
+
+use std::collections::HashMap;
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use nix::errno::Errno;
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
+
+/// Starts programs and hears of their ends.
+#[derive(Clone, Default)]
+pub(super) struct Children {
+    waiting: Arc<Mutex<HashMap<i32, oneshot::Sender<Exit>>>>,
+}
+
+/// A program that was started.
+pub(super) struct Running {
+    pub(super) pid: i32,
+    /// Resolves when it has ended.
+    pub(super) exit: oneshot::Receiver<Exit>,
+}
+
+/// How a program ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Exit {
+    /// By itself, with a code.
+    Code(i32),
+    /// By a signal.
+    Signal(i32),
+}
+
+impl std::fmt::Display for Exit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Code(code) => write!(f, "code {code}"),
+            Self::Signal(number) => write!(f, "signal {number}"),
+        }
+    }
+}
+
+impl Children {
+    /// Starts a program in a process group of its own, so that a terminal's signals reach only us.
+    pub(super) fn start(&self, command: &mut Command) -> std::io::Result<Running> {
+        // Held over the start: the end cannot be reaped before it is known whose it is.
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let child = command.process_group(0).spawn()?;
+        let pid = i32::try_from(child.id()).map_err(std::io::Error::other)?;
+        let (send, exit) = oneshot::channel();
+        waiting.insert(pid, send);
+        Ok(Running { pid, exit })
+    }
+
+    /// Reaps for ever.
+    pub(super) async fn reap(self) -> std::io::Result<()> {
+        let mut ended = signal(SignalKind::child())?;
+        loop {
+            self.reap_now();
+            if ended.recv().await.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    fn reap_now(&self) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            let (pid, exit) = match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+                Ok(WaitStatus::Exited(pid, code)) => (pid, Exit::Code(code)),
+                Ok(WaitStatus::Signaled(pid, number, _)) => (pid, Exit::Signal(number as i32)),
+                Ok(WaitStatus::StillAlive) | Err(Errno::ECHILD) => return,
+                Ok(_) | Err(Errno::EINTR) => continue,
+                Err(error) => {
+                    tracing::warn!(%error, "failed to wait for processes");
+                    return;
+                }
+            };
+            if let Some(send) = waiting.remove(&pid.as_raw()) {
+                // Nobody waits any more for a program that was given up.
+                let _ = send.send(exit);
+            }
+        }
+    }
+}
