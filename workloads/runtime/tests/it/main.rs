@@ -1,0 +1,5 @@
+//! Tests of the runtime against real servers.
+
+#![expect(clippy::unwrap_used, reason = "a failed step fails the test")]
+
+mod mysql;
