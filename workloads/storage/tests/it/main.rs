@@ -1,0 +1,9 @@
+//! The storage workload on a real MySQL.
+
+#![expect(clippy::unwrap_used, reason = "a failed step fails the test")]
+
+mod fixture;
+mod http;
+mod lists;
+mod rest;
+mod turns;
