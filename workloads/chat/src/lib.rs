@@ -1,1 +1,90 @@
 //! Generates answers: builds the prompt, calls the model, streams.
+//!
+//! [`turns::Turns`] is the domain; [`model::Model`] and [`storage::Storage`] are its ports; [`http`]
+//! is its interface.
+
+mod config;
+pub mod http;
+pub mod metrics;
+pub mod model;
+pub mod prompt;
+pub mod storage;
+pub mod turns;
+
+use std::time::Duration;
+
+use chatbot_contract::Workload;
+use chatbot_contract::report::DependencyState;
+use chatbot_runtime::auth::InternalAuth;
+use chatbot_runtime::client::{self, Client};
+use chatbot_runtime::config::ConfigError;
+use chatbot_runtime::context::Context;
+use chatbot_runtime::health::Health;
+use chatbot_runtime::serve::Service;
+
+pub use config::{Config, Llm, Provider};
+use http::AppState;
+use metrics::Metrics;
+use model::{Echo, Model, OpenAi};
+use turns::Turns;
+
+/// Time between two looks at the model while all is well.
+const CALM: Duration = Duration::from_secs(30);
+
+/// Time between two looks while it is not.
+const TROUBLED: Duration = Duration::from_secs(5);
+
+/// Wires the workload.
+///
+/// # Errors
+/// Fails when a setting cannot be used.
+pub fn service(config: Config, context: &Context) -> Result<Service, ConfigError> {
+    let auth = InternalAuth::load(&config.auth, context.workload)?;
+    match config.llm.provider {
+        Provider::Echo => Ok(wire(Echo, config, auth, context)),
+        Provider::Groq | Provider::OpenAiCompatible => {
+            let model = OpenAi::new(config.llm.api()?);
+            Ok(wire(model, config, auth, context))
+        }
+    }
+}
+
+fn wire<M: Model + Clone>(
+    model: M,
+    config: Config,
+    auth: InternalAuth,
+    context: &Context,
+) -> Service {
+    let storage = Client::new(
+        client::http(),
+        Workload::Storage,
+        config.storage_url,
+        auth.clone(),
+    );
+    let system_prompt = config.llm.system_prompt.filter(|text| !text.is_empty());
+    let metrics = Metrics::new(&context.metrics);
+    let turns = Turns::new(
+        model.clone(),
+        storage,
+        system_prompt,
+        metrics,
+        context.shutdown.clone(),
+    );
+    let router = http::router(AppState { turns, auth });
+    Service::new(router).background("model watch", watch(model, context.health.clone()))
+}
+
+/// Looks at the model for ever and reports what it sees; users meet its failures anyway, so a model
+/// that is away does not make the process unready.
+async fn watch(model: impl Model, health: Health) {
+    loop {
+        let seen = model.probe().await;
+        let pause = if seen.state == DependencyState::Ok {
+            CALM
+        } else {
+            TROUBLED
+        };
+        health.report(seen);
+        tokio::time::sleep(pause).await;
+    }
+}

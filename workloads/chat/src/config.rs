@@ -1,0 +1,122 @@
+//! Settings of the chat workload.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use chatbot_contract::environment;
+use chatbot_runtime::auth::InternalAuthConfig;
+use chatbot_runtime::config::ConfigError;
+use url::Url;
+
+use crate::model::OpenAiConfig;
+
+/// How long to wait for the first piece of an answer, and between two.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Where Groq is.
+const GROQ: &str = "https://api.groq.com/openai/v1";
+
+/// Settings of the chat workload.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Config {
+    /// The key of calls between workloads.
+    #[command(flatten)]
+    pub auth: InternalAuthConfig,
+    /// Base URL of the storage workload.
+    #[arg(long, env = environment::STORAGE_URL)]
+    pub storage_url: Url,
+    /// The model.
+    #[command(flatten)]
+    pub llm: Llm,
+}
+
+/// Settings of the language model.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Llm {
+    /// Who answers.
+    #[arg(id = "llm-provider", long = "llm-provider", env = environment::LLM_PROVIDER, value_enum, default_value_t = Provider::Groq)]
+    pub provider: Provider,
+    /// Base URL of the model API, up to and without `/chat/completions`; Groq's own when absent.
+    #[arg(long = "llm-base-url", env = environment::LLM_BASE_URL)]
+    pub base_url: Option<Url>,
+    /// File with the API key.
+    #[arg(long = "llm-api-key-file", env = environment::LLM_API_KEY_FILE)]
+    pub api_key_file: Option<PathBuf>,
+    /// Model used when a request names none.
+    #[arg(long = "llm-model", env = environment::LLM_MODEL)]
+    pub model: Option<String>,
+    /// Models tried in order when one is unavailable.
+    #[arg(long = "llm-fallback-models", env = environment::LLM_FALLBACK_MODELS, value_delimiter = ',')]
+    pub fallback_models: Vec<String>,
+    /// System prompt.
+    #[arg(long = "llm-system-prompt", env = environment::LLM_SYSTEM_PROMPT)]
+    pub system_prompt: Option<String>,
+    /// Sampling temperature, 0 to 2.
+    #[arg(long = "llm-temperature", env = environment::LLM_TEMPERATURE)]
+    pub temperature: Option<f64>,
+    /// Most tokens of one answer.
+    #[arg(long = "llm-max-completion-tokens", env = environment::LLM_MAX_COMPLETION_TOKENS)]
+    pub max_completion_tokens: Option<u32>,
+}
+
+/// Who answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Provider {
+    /// Groq.
+    Groq,
+    /// Any API with OpenAI's chat completions.
+    #[value(name = "openai-compatible")]
+    OpenAiCompatible,
+    /// Nobody: answers are echoes.
+    Echo,
+}
+
+impl Llm {
+    /// What is needed to call a model API.
+    ///
+    /// # Errors
+    /// Fails when the model or the URL is missing, or the temperature is out of range.
+    pub(crate) fn api(&self) -> Result<OpenAiConfig, ConfigError> {
+        let base_url = match (&self.base_url, self.provider) {
+            (Some(url), _) => url.clone(),
+            (None, Provider::Groq) => Url::parse(GROQ).expect("the constant is a URL"),
+            (None, _) => {
+                return Err(ConfigError::invalid(
+                    environment::LLM_BASE_URL,
+                    "it is needed for this provider",
+                ));
+            }
+        };
+        if !matches!(base_url.scheme(), "http" | "https") {
+            return Err(ConfigError::invalid(
+                environment::LLM_BASE_URL,
+                "it must be an http or https URL",
+            ));
+        }
+        let model = self.model.clone().filter(|model| !model.is_empty());
+        let model =
+            model.ok_or_else(|| ConfigError::invalid(environment::LLM_MODEL, "it is needed"))?;
+        if let Some(temperature) = self.temperature
+            && !(0.0..=2.0).contains(&temperature)
+        {
+            return Err(ConfigError::invalid(
+                environment::LLM_TEMPERATURE,
+                "it must be 0 to 2",
+            ));
+        }
+        Ok(OpenAiConfig {
+            base_url,
+            api_key_file: self.api_key_file.clone(),
+            model,
+            fallback_models: self
+                .fallback_models
+                .iter()
+                .filter(|model| !model.is_empty())
+                .cloned()
+                .collect(),
+            temperature: self.temperature,
+            max_completion_tokens: self.max_completion_tokens,
+            patience: PATIENCE,
+        })
+    }
+}

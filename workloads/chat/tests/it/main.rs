@@ -1,0 +1,8 @@
+//! The chat workload against the stand-in for Groq.
+
+#![expect(clippy::unwrap_used, reason = "a failed step fails the test")]
+
+mod fixture;
+mod http;
+mod model;
+mod turns;
