@@ -1,4 +1,5 @@
 //! For tests only: real servers, and the stand-in for Groq.
 
 pub mod groq;
+pub mod history;
 pub mod mysql;

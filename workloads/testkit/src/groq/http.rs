@@ -73,6 +73,11 @@ async fn chat(State(groq): State<Groq>, headers: HeaderMap, body: Bytes) -> Resp
         recorded,
     } = request;
     let stream = recorded.stream;
+    let include_usage = recorded
+        .body
+        .pointer("/stream_options/include_usage")
+        .and_then(Value::as_bool)
+        == Some(true);
     groq.memory(|memory| memory.requests.push(recorded));
 
     let asked = Directive::in_message(&message).or_else(|| Directive::in_model(&model));
@@ -210,6 +215,8 @@ struct Said {
     text: String,
     usage: Value,
     finish: String,
+    /// Whether a further chunk, without choices, shall tell the usage.
+    include_usage: bool,
 }
 
 impl Said {
@@ -265,6 +272,12 @@ impl Said {
                 fields.insert("usage".to_owned(), self.usage.clone());
             }
             yield self.chunk(&json!({}), Some(&self.finish), Some(x_groq));
+            if self.include_usage && !self.usage.is_null() {
+                yield data(&json!({
+                    "id": self.id, "object": "chat.completion.chunk", "created": self.created, "model": self.model,
+                    "choices": [], "usage": self.usage,
+                }));
+            }
             yield Ok(Bytes::from_static(b"data: [DONE]\n\n"));
         }
     }
