@@ -47,14 +47,14 @@ pub trait Reconciler: Send + Sync + 'static {
 }
 
 struct Shared<R> {
-    reconciler: R,
+    reconciler: Arc<R>,
     context: Context,
     failures: Mutex<HashMap<String, u32>>,
 }
 
 /// Runs a reconciler until the queue is closed.
 pub async fn run<R: Reconciler>(
-    reconciler: R,
+    reconciler: Arc<R>,
     context: Context,
     objects: Store<ChatbotDeployment>,
     queue: UnboundedReceiver<ObjectRef<ChatbotDeployment>>,

@@ -137,6 +137,15 @@ impl Facts {
         }
     }
 
+    /// The image of the workloads.
+    #[must_use]
+    pub fn image(&self) -> &str {
+        self.spec
+            .image
+            .as_deref()
+            .unwrap_or(&self.settings.workload_image)
+    }
+
     /// Whether the condition of another component is `True`.
     #[must_use]
     pub fn condition_is_true(&self, condition: &str) -> bool {

@@ -54,6 +54,35 @@ pub struct Owned {
 }
 
 impl Stores {
+    /// Waits until every cache holds what the cluster has; `false` when one never will.
+    pub async fn filled(&self) -> bool {
+        let Self {
+            objects,
+            deployments,
+            stateful_sets,
+            jobs,
+            pods,
+            services,
+            claims,
+            config_maps,
+            accounts,
+            budgets,
+        } = self;
+        futures::try_join!(
+            objects.wait_until_ready(),
+            deployments.wait_until_ready(),
+            stateful_sets.wait_until_ready(),
+            jobs.wait_until_ready(),
+            pods.wait_until_ready(),
+            services.wait_until_ready(),
+            claims.wait_until_ready(),
+            config_maps.wait_until_ready(),
+            accounts.wait_until_ready(),
+            budgets.wait_until_ready(),
+        )
+        .is_ok()
+    }
+
     /// What the cluster shows of one ChatbotDeployment.
     #[must_use]
     pub fn live(&self, namespace: &str, instance: &str) -> Live {

@@ -1,0 +1,10 @@
+//! Pure builders of Kubernetes objects that several components share: one file per kind.
+//!
+//! Nothing here reads the cluster. Callers give names and labels; namespace, common labels and
+//! the owner are added when the object is applied.
+
+pub mod account;
+pub mod budget;
+pub mod deployment;
+pub mod pod;
+pub mod service;

@@ -1,0 +1,40 @@
+//! Services: a name and an address for the pods of a component.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use kube::api::ObjectMeta;
+
+use crate::child::Child;
+
+/// A Service inside the cluster with one port, whose number is the container's.
+#[must_use]
+pub fn internal(name: &str, selector: BTreeMap<String, String>, port: u16) -> Child {
+    Child::new(&Service {
+        metadata: ObjectMeta {
+            name: Some(name.to_owned()),
+            ..ObjectMeta::default()
+        },
+        spec: Some(ServiceSpec {
+            type_: Some("ClusterIP".to_owned()),
+            selector: Some(selector),
+            ports: Some(vec![port_named("http", port, "http", None)]),
+            ..ServiceSpec::default()
+        }),
+        status: None,
+    })
+}
+
+/// A port of a Service that leads to a container's port by its name.
+#[must_use]
+pub fn port_named(name: &str, port: u16, target: &str, node_port: Option<i32>) -> ServicePort {
+    ServicePort {
+        name: Some(name.to_owned()),
+        port: i32::from(port),
+        target_port: Some(IntOrString::String(target.to_owned())),
+        node_port,
+        protocol: Some("TCP".to_owned()),
+        ..ServicePort::default()
+    }
+}

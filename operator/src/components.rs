@@ -1,0 +1,7 @@
+//! The components, except MySQL as the operator runs it: a folder or file each.
+
+pub mod external_mysql;
+pub mod identity;
+pub mod load_balancer;
+pub mod migration;
+pub mod workload;

@@ -1,0 +1,138 @@
+//! Generates the values of the identity Secret.
+
+use std::collections::BTreeMap;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use chatbot_contract::identity::{
+    self, INTERNAL_KEY, KEY_RING, KeyRing, MYSQL_AGENT_TOKEN, MYSQL_GROUP_ID, RingKey,
+    SIGNING_KEYS, SigningKey, SigningKeys,
+};
+use chatbot_contract::mysql;
+use jiff::{Timestamp, ToSpan};
+use k8s_openapi::ByteString;
+use p256::pkcs8::{EncodePrivateKey, LineEnding};
+use serde::Serialize;
+use uuid::Uuid;
+
+/// The second signing key begins to sign this long after its publication (hours): longer than
+/// anybody keeps a copy of the published keys.
+const NEXT_KEY_SIGNS_AFTER_HOURS: i64 = 90 * 24;
+
+/// Every key that the Secret has.
+pub(super) fn keys() -> Vec<String> {
+    let fixed = [
+        INTERNAL_KEY,
+        KEY_RING,
+        SIGNING_KEYS,
+        MYSQL_GROUP_ID,
+        MYSQL_AGENT_TOKEN,
+    ];
+    let passwords = mysql::ACCOUNTS
+        .iter()
+        .map(|account| identity::mysql_password(account));
+    fixed
+        .map(str::to_owned)
+        .into_iter()
+        .chain(passwords)
+        .collect()
+}
+
+/// Generates values for these keys.
+pub(super) fn values(keys: &[String], now: Timestamp) -> BTreeMap<String, ByteString> {
+    keys.iter()
+        .map(|key| (key.clone(), ByteString(value(key, now).into_bytes())))
+        .collect()
+}
+
+fn value(key: &str, now: Timestamp) -> String {
+    match key {
+        INTERNAL_KEY => secret(),
+        KEY_RING => {
+            let id = Uuid::now_v7().to_string();
+            json(&KeyRing {
+                current: id.clone(),
+                keys: vec![RingKey {
+                    id,
+                    secret: secret(),
+                }],
+            })
+        }
+        SIGNING_KEYS => {
+            let next = now
+                .checked_add(NEXT_KEY_SIGNS_AFTER_HOURS.hours())
+                .unwrap_or(Timestamp::MAX);
+            json(&SigningKeys {
+                // Nobody can have a copy of the published keys that is older than the first.
+                keys: vec![signing_key(Timestamp::UNIX_EPOCH), signing_key(next)],
+            })
+        }
+        MYSQL_GROUP_ID => Uuid::new_v4().to_string(),
+        // Passwords and the agent's token: 48 hexadecimal digits, 192 bits, safe in any syntax.
+        _ => crate::apply::hex(&rand::random::<[u8; 24]>()),
+    }
+}
+
+/// 32 random bytes, base64.
+fn secret() -> String {
+    STANDARD.encode(rand::random::<[u8; 32]>())
+}
+
+fn json<T: Serialize>(value: &T) -> String {
+    serde_json::to_string(value).expect("a struct of strings is valid JSON")
+}
+
+fn signing_key(signs_from: Timestamp) -> SigningKey {
+    // All but about one in 2^32 values are valid scalars (FIPS 186-5, appendix A.2.2).
+    let key = loop {
+        if let Ok(key) = p256::SecretKey::from_slice(&rand::random::<[u8; 32]>()) {
+            break key;
+        }
+    };
+    let pem = key
+        .to_pkcs8_pem(LineEnding::LF)
+        .expect("a valid key can be encoded");
+    SigningKey {
+        id: Uuid::now_v7().to_string(),
+        private_key: pem.to_string(),
+        signs_from: signs_from.as_second(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    #[test]
+    fn one_key_signs_and_the_next_is_published_long_before_it_does() {
+        let now = Timestamp::now();
+        let keys: SigningKeys = serde_json::from_str(&value(SIGNING_KEYS, now)).unwrap();
+        assert!(keys.keys[0].signs_from <= now.as_second());
+        assert!(keys.keys[1].signs_from > now.as_second() + 3600);
+        assert!(
+            keys.keys[0]
+                .private_key
+                .starts_with("-----BEGIN PRIVATE KEY-----")
+        );
+        assert_ne!(keys.keys[0].private_key, keys.keys[1].private_key);
+    }
+
+    #[test]
+    fn the_key_ring_wraps_with_a_key_that_it_holds() {
+        let ring: KeyRing = serde_json::from_str(&value(KEY_RING, Timestamp::now())).unwrap();
+        assert_eq!(ring.current, ring.keys[0].id);
+        assert_eq!(STANDARD.decode(&ring.keys[0].secret).unwrap().len(), 32);
+    }
+
+    #[test]
+    fn every_account_has_a_password_of_its_own() {
+        let values = values(&keys(), Timestamp::now());
+        let passwords: std::collections::BTreeSet<_> = mysql::ACCOUNTS
+            .iter()
+            .map(|account| values[&identity::mysql_password(account)].0.clone())
+            .collect();
+        assert_eq!(passwords.len(), mysql::ACCOUNTS.len());
+    }
+}

@@ -1,0 +1,98 @@
+//! When the migration runs, and what is told of its failure.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use serde_json::Value;
+
+use super::*;
+use crate::testing::facts;
+
+fn echo() -> Facts {
+    facts(json!({"llm": {"provider": "Echo"}}))
+}
+
+fn job(status: Value) -> Job {
+    serde_json::from_value(json!({"metadata": {"name": "j", "uid": "1"}, "status": status}))
+        .unwrap()
+}
+
+fn failed() -> Job {
+    job(json!({"conditions": [{"type": "Failed", "status": "True"}]}))
+}
+
+fn ended_with(message: &str) -> Pod {
+    serde_json::from_value(json!({
+        "metadata": {"name": "j-x"},
+        "status": {"containerStatuses": [{
+            "name": "migrate", "image": "", "imageID": "", "ready": false, "restartCount": 0,
+            "state": {"terminated": {"exitCode": 1, "reason": "Error", "message": message}},
+        }]},
+    }))
+    .unwrap()
+}
+
+#[test]
+fn it_is_these_objects() {
+    let plan = plan(&echo()).unwrap();
+    insta::assert_yaml_snapshot!(
+        Migration
+            .build(&plan)
+            .iter()
+            .map(|child| (&child.resource.kind, &child.body))
+            .collect::<Vec<_>>()
+    );
+}
+
+#[test]
+fn another_image_is_another_job() {
+    let mut facts = echo();
+    let before = plan(&facts).unwrap().job;
+    assert_eq!(before, plan(&facts).unwrap().job);
+    facts.spec.image = Some("registry/chatbot:2".to_owned());
+    assert_ne!(before, plan(&facts).unwrap().job);
+}
+
+#[test]
+fn it_waits_until_a_member_takes_writes() {
+    let mut facts = echo();
+    let plan = plan(&facts).unwrap();
+    assert_eq!(Migration.needs(&plan, &facts, &Live::default()).len(), 1);
+    facts.status.components.mysql = Some(chatbot_crds::MysqlStatus {
+        primary: Some("shop-mysql-0".to_owned()),
+        ..chatbot_crds::MysqlStatus::default()
+    });
+    assert_eq!(Migration.needs(&plan, &facts, &Live::default()).len(), 0);
+}
+
+#[test]
+fn a_report_in_the_last_words_names_the_reason() {
+    let pod = ended_with(
+        r#"{"dependencies":[{"name":"mysql","state":"refused","message":"access denied for user app"}]}"#,
+    );
+    let seen = observe(&failed(), &[&pod], &echo());
+    assert_eq!(seen.reason, Reason::MysqlRefused);
+    assert_eq!(seen.message, "access denied for user app");
+}
+
+#[test]
+fn other_last_words_are_quoted() {
+    let pod = ended_with("starting\nstatement 3 failed\n");
+    let seen = observe(&failed(), &[&pod], &echo());
+    assert_eq!(seen.reason, Reason::MigrationFailed);
+    assert!(seen.message.ends_with("statement 3 failed"));
+}
+
+#[test]
+fn a_failure_is_the_news_until_an_attempt_succeeds() {
+    let mut facts = echo();
+    facts.status.conditions = serde_json::from_value(json!([{
+        "type": conditions::SCHEMA_READY, "status": "False", "reason": "MysqlUnreachable",
+        "message": "no route", "lastTransitionTime": "2026-01-01T00:00:00Z",
+    }]))
+    .unwrap();
+    let running = job(json!({"active": 1}));
+    assert_eq!(
+        observe(&running, &[], &facts).reason,
+        Reason::MysqlUnreachable
+    );
+    assert_eq!(observe(&running, &[], &echo()).reason, Reason::Migrating);
+}

@@ -1,0 +1,279 @@
+//! The settings of a workload: environment variables, and secrets as files.
+
+use std::collections::BTreeMap;
+
+use chatbot_contract::{Workload, environment as names_of, identity, mysql};
+use chatbot_crds::{LlmSpec, Provider, Registration, UserSpec};
+use k8s_openapi::api::core::v1::EnvVar;
+use sha2::{Digest, Sha256};
+
+use super::SecretFile;
+use crate::apply::hex;
+use crate::database::{Account, Database};
+use crate::facts::Facts;
+use crate::names;
+use crate::reason::{Problem, Reason};
+
+/// The settings of a workload.
+pub(super) struct Environment {
+    pub(super) variables: Vec<EnvVar>,
+    pub(super) secrets: Vec<SecretFile>,
+    /// Changes with the contents of the secrets; the variables are in the pod anyway.
+    pub(super) config_hash: String,
+}
+
+#[derive(Default)]
+struct Builder {
+    variables: BTreeMap<&'static str, String>,
+    secrets: Vec<SecretFile>,
+    hash: Sha256,
+}
+
+/// Makes the settings of a workload.
+pub(super) fn environment(facts: &Facts, workload: Workload) -> Result<Environment, Problem> {
+    let mut builder = Builder::default();
+    builder.set(names_of::PUBLIC_URL, public_url(facts));
+    builder.identity(facts, names_of::INTERNAL_KEY_FILE, identity::INTERNAL_KEY)?;
+    match workload {
+        Workload::Gateway => {
+            for (variable, peer) in [
+                (names_of::USER_URL, Workload::User),
+                (names_of::CHAT_URL, Workload::Chat),
+                (names_of::STORAGE_URL, Workload::Storage),
+            ] {
+                builder.set(variable, url(facts, peer));
+            }
+            let origins = &facts.spec.gateway.cors_origins;
+            if !origins.is_empty() {
+                builder.set(names_of::CORS_ORIGINS, origins.join(","));
+            }
+        }
+        Workload::Chat => {
+            builder.set(names_of::STORAGE_URL, url(facts, Workload::Storage));
+            llm(facts, &mut builder)?;
+        }
+        Workload::User => {
+            builder.identity(facts, names_of::SIGNING_KEYS_FILE, identity::SIGNING_KEYS)?;
+            let database = database(facts, &mut builder, mysql::USER_ACCOUNT)?;
+            builder.set(names_of::MYSQL_SCHEMA, database.users_schema);
+            user(&facts.spec.user, &mut builder)?;
+        }
+        Workload::Storage => {
+            builder.identity(facts, names_of::KEY_RING_FILE, identity::KEY_RING)?;
+            let database = database(facts, &mut builder, mysql::STORAGE_ACCOUNT)?;
+            builder.set(names_of::MYSQL_SCHEMA, database.conversations_schema);
+        }
+    }
+    Ok(builder.finish())
+}
+
+/// The URL under which users come, as tokens name it: it must not change with the nodes or the
+/// number of pods, so without a host name it is the one inside the cluster.
+fn public_url(facts: &Facts) -> String {
+    let load_balancer = &facts.spec.load_balancer;
+    let scheme = if load_balancer.tls.is_some() {
+        "https"
+    } else {
+        "http"
+    };
+    load_balancer.host.as_ref().map_or_else(
+        || {
+            let service = names::of(&facts.name, names::LOAD_BALANCER);
+            format!("{scheme}://{service}.{}.svc", facts.namespace)
+        },
+        |host| format!("{scheme}://{host}"),
+    )
+}
+
+fn url(facts: &Facts, workload: Workload) -> String {
+    names::workload_url(&facts.name, &facts.namespace, workload)
+}
+
+fn database(facts: &Facts, builder: &mut Builder, account: &str) -> Result<Database, Problem> {
+    let database = Database::of(facts);
+    let Account {
+        user,
+        secret,
+        key,
+        password,
+    } = Account::of(facts, account)?;
+    builder.set(names_of::MYSQL_HOSTS, database.hosts.join(","));
+    builder.set(names_of::MYSQL_TOPOLOGY, database.topology.to_owned());
+    builder.set(names_of::MYSQL_USER, user);
+    builder.secret(names_of::MYSQL_PASSWORD_FILE, secret, key, &password);
+    Ok(database)
+}
+
+fn llm(facts: &Facts, builder: &mut Builder) -> Result<(), Problem> {
+    let LlmSpec {
+        provider,
+        base_url,
+        model,
+        fallback_models,
+        api_key,
+        system_prompt,
+        temperature,
+        max_completion_tokens,
+    } = &facts.spec.llm;
+    let provider = match provider {
+        Provider::Groq => "groq",
+        Provider::OpenAiCompatible => "openai-compatible",
+        Provider::Echo => "echo",
+    };
+    builder.set(names_of::LLM_PROVIDER, provider.to_owned());
+    builder.set_if(names_of::LLM_BASE_URL, base_url.clone());
+    builder.set_if(names_of::LLM_MODEL, model.clone());
+    builder.set_if(names_of::LLM_SYSTEM_PROMPT, system_prompt.clone());
+    builder.set_if(
+        names_of::LLM_TEMPERATURE,
+        temperature.map(|value| value.to_string()),
+    );
+    builder.set_if(
+        names_of::LLM_MAX_COMPLETION_TOKENS,
+        max_completion_tokens.map(|value| value.to_string()),
+    );
+    if !fallback_models.is_empty() {
+        builder.set(names_of::LLM_FALLBACK_MODELS, fallback_models.join(","));
+    }
+    if let Some(reference) = api_key {
+        let value = facts.secret_value(reference, "llm.apiKey")?;
+        builder.secret(
+            names_of::LLM_API_KEY_FILE,
+            reference.name.clone(),
+            reference.key.clone(),
+            value,
+        );
+    }
+    Ok(())
+}
+
+fn user(spec: &UserSpec, builder: &mut Builder) -> Result<(), Problem> {
+    let UserSpec {
+        workload: _,
+        registration,
+        access_token_ttl,
+        refresh_token_ttl,
+    } = spec;
+    let registration = match registration {
+        Registration::Open => "open",
+        Registration::Closed => "closed",
+    };
+    builder.set(names_of::REGISTRATION, registration.to_owned());
+    for (variable, field, text) in [
+        (
+            names_of::ACCESS_TOKEN_TTL_SECONDS,
+            "user.accessTokenTtl",
+            access_token_ttl,
+        ),
+        (
+            names_of::REFRESH_TOKEN_TTL_SECONDS,
+            "user.refreshTokenTtl",
+            refresh_token_ttl,
+        ),
+    ] {
+        builder.set(variable, seconds(field, text)?.to_string());
+    }
+    Ok(())
+}
+
+/// Seconds of a duration such as `1h30m`, whose form the schema has checked.
+fn seconds(field: &str, text: &str) -> Result<u64, Problem> {
+    let mut total: u64 = 0;
+    let mut number: u64 = 0;
+    for character in text.chars() {
+        let unit = match character {
+            's' => 1,
+            'm' => 60,
+            'h' => 3600,
+            _ => {
+                let digit = character.to_digit(10).map(u64::from);
+                let next = digit.and_then(|digit| number.checked_mul(10)?.checked_add(digit));
+                number = next.ok_or_else(|| not_a_duration(field, text))?;
+                continue;
+            }
+        };
+        let part = number.checked_mul(unit);
+        total = part
+            .and_then(|part| total.checked_add(part))
+            .ok_or_else(|| not_a_duration(field, text))?;
+        number = 0;
+    }
+    Ok(total)
+}
+
+fn not_a_duration(field: &str, text: &str) -> Problem {
+    Problem::new(
+        Reason::InvalidSpec,
+        format!("{field} is {text}, which is not a duration such as 15m"),
+    )
+}
+
+impl Builder {
+    fn set(&mut self, variable: &'static str, value: String) {
+        self.variables.insert(variable, value);
+    }
+
+    fn set_if(&mut self, variable: &'static str, value: Option<String>) {
+        if let Some(value) = value {
+            self.set(variable, value);
+        }
+    }
+
+    fn identity(
+        &mut self,
+        facts: &Facts,
+        variable: &'static str,
+        key: &str,
+    ) -> Result<(), Problem> {
+        let value = facts.identity()?.text(key)?.as_bytes().to_owned();
+        self.secret(
+            variable,
+            names::identity(&facts.name),
+            key.to_owned(),
+            &value,
+        );
+        Ok(())
+    }
+
+    fn secret(&mut self, variable: &'static str, secret: String, key: String, value: &[u8]) {
+        // With their lengths, so that two values cannot be mistaken for two others.
+        self.hash.update(variable.as_bytes());
+        self.hash.update(value.len().to_be_bytes());
+        self.hash.update(value);
+        self.secrets.push(SecretFile {
+            variable,
+            secret,
+            key,
+        });
+    }
+
+    fn finish(self) -> Environment {
+        Environment {
+            variables: self
+                .variables
+                .into_iter()
+                .map(|(name, value)| EnvVar {
+                    name: name.to_owned(),
+                    value: Some(value),
+                    value_from: None,
+                })
+                .collect(),
+            secrets: self.secrets,
+            config_hash: hex(&self.hash.finalize()[..8]),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    #[test]
+    fn durations_are_seconds() {
+        assert_eq!(seconds("x", "15m").unwrap(), 900);
+        assert_eq!(seconds("x", "1h30m5s").unwrap(), 5405);
+        assert!(seconds("x", "99999999999999999999h").is_err());
+    }
+}

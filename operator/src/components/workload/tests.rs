@@ -1,0 +1,204 @@
+//! What a workload is made of, from a spec to its objects.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::testing::{facts, facts_with};
+
+fn built(workload: Workload, facts: &Facts) -> Vec<Child> {
+    let component = WorkloadComponent(workload);
+    component.build(&component.validate(facts).unwrap())
+}
+
+fn of_kind(children: &[Child], kind: &str) -> Value {
+    children
+        .iter()
+        .find(|child| child.resource.kind == kind)
+        .map(|child| child.body.clone())
+        .unwrap_or_default()
+}
+
+fn container(children: &[Child]) -> Value {
+    of_kind(children, "Deployment")["spec"]["template"]["spec"]["containers"][0].clone()
+}
+
+fn variable(container: &Value, name: &str) -> Value {
+    container["env"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|variable| variable["name"] == name)
+        .map(|variable| variable["value"].clone())
+        .unwrap_or_default()
+}
+
+#[test]
+fn a_workload_is_these_objects() {
+    for workload in Workload::ALL {
+        insta::assert_yaml_snapshot!(
+            workload.name(),
+            built(workload, &facts(json!({"llm": {"provider": "Echo"}})))
+                .iter()
+                .map(|child| (&child.resource.kind, &child.body))
+                .collect::<Vec<_>>()
+        );
+    }
+}
+
+#[test]
+fn every_pod_passes_pod_security_restricted_and_has_requests_and_limits() {
+    for workload in Workload::ALL {
+        let children = built(workload, &facts(json!({"llm": {"provider": "Echo"}})));
+        let pod = &of_kind(&children, "Deployment")["spec"]["template"]["spec"];
+        assert_eq!(pod["securityContext"]["runAsNonRoot"], true);
+        assert_eq!(
+            pod["securityContext"]["seccompProfile"]["type"],
+            "RuntimeDefault"
+        );
+        for container in pod["containers"].as_array().unwrap() {
+            let security = &container["securityContext"];
+            assert_eq!(security["allowPrivilegeEscalation"], false);
+            assert_eq!(security["capabilities"]["drop"], json!(["ALL"]));
+            for resource in ["cpu", "memory"] {
+                assert!(container["resources"]["requests"][resource].is_string());
+                assert!(container["resources"]["limits"][resource].is_string());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_single_pod_has_no_budget_that_would_hold_up_a_drain() {
+    let facts = facts(json!({"llm": {"provider": "Echo"}, "chat": {"replicas": 1}}));
+    let children = built(Workload::Chat, &facts);
+    assert_eq!(of_kind(&children, "PodDisruptionBudget"), Value::Null);
+}
+
+#[test]
+fn a_group_is_reached_by_the_names_of_its_members() {
+    let facts = facts(json!({
+        "llm": {"provider": "Echo"},
+        "mysql": {"managed": {"replicas": 3}},
+    }));
+    let container = container(&built(Workload::Storage, &facts));
+    assert_eq!(
+        variable(&container, "CHATBOT_MYSQL_HOSTS"),
+        "shop-mysql-0.shop-mysql-members.default.svc:3306,\
+         shop-mysql-1.shop-mysql-members.default.svc:3306,\
+         shop-mysql-2.shop-mysql-members.default.svc:3306"
+    );
+    assert_eq!(variable(&container, "CHATBOT_MYSQL_TOPOLOGY"), "group");
+}
+
+#[test]
+fn an_external_mysql_is_reached_with_its_own_account() {
+    let facts = facts_with(
+        json!({
+            "llm": {"provider": "Echo"},
+            "mysql": {"external": {"host": "db.example.org", "secretName": "db"}},
+        }),
+        &[("db", &[("username", "app"), ("password", "x")])],
+    );
+    let children = built(Workload::User, &facts);
+    let container = container(&children);
+    assert_eq!(
+        variable(&container, "CHATBOT_MYSQL_HOSTS"),
+        "db.example.org:3306"
+    );
+    assert_eq!(variable(&container, "CHATBOT_MYSQL_TOPOLOGY"), "single");
+    assert_eq!(variable(&container, "CHATBOT_MYSQL_USER"), "app");
+}
+
+#[test]
+fn a_missing_secret_and_a_missing_key_are_named() {
+    let spec = json!({"llm": {"provider": "Groq", "apiKey": {"name": "groq", "key": "token"}}});
+    let chat = WorkloadComponent(Workload::Chat);
+    let problem = chat.validate(&facts(spec.clone())).unwrap_err();
+    assert_eq!(problem.reason, Reason::SecretMissing);
+    assert!(
+        problem.message.contains("Secret groq") && problem.message.contains("llm.apiKey"),
+        "{problem}"
+    );
+    let problem = chat
+        .validate(&facts_with(spec, &[("groq", &[("other", "x")])]))
+        .unwrap_err();
+    assert_eq!(problem.reason, Reason::SecretKeyMissing);
+    assert!(problem.message.contains("no key token"), "{problem}");
+}
+
+#[test]
+fn a_secret_of_one_workload_holds_up_no_other() {
+    let facts = facts(json!({"llm": {"provider": "Groq", "apiKey": {"name": "groq"}}}));
+    for workload in [Workload::Gateway, Workload::User, Workload::Storage] {
+        assert!(WorkloadComponent(workload).validate(&facts).is_ok());
+    }
+}
+
+#[test]
+fn a_new_secret_rolls_the_pods_that_use_it() {
+    let hash = |key: &str| {
+        let facts = facts_with(
+            json!({"llm": {"provider": "Groq", "apiKey": {"name": "groq"}}}),
+            &[("groq", &[("api-key", key)])],
+        );
+        of_kind(&built(Workload::Chat, &facts), "Deployment")["spec"]["template"]["metadata"]
+            ["annotations"][labels::CONFIG_HASH]
+            .clone()
+    };
+    assert_eq!(hash("a"), hash("a"));
+    assert_ne!(hash("a"), hash("b"));
+}
+
+#[test]
+fn users_of_the_schema_wait_for_the_migration_of_their_own_image() {
+    let facts = facts(json!({"llm": {"provider": "Echo"}}));
+    let storage = WorkloadComponent(Workload::Storage);
+    let plan = storage.validate(&facts).unwrap();
+    assert_eq!(
+        storage.needs(&plan, &facts, &Live::default()),
+        ["the migration: not begun"]
+    );
+    let done = |name: &str| Live {
+        jobs: vec![std::sync::Arc::new(
+            serde_json::from_value(json!({
+                "metadata": {"name": name},
+                "status": {"conditions": [{"type": "Complete", "status": "True"}]},
+            }))
+            .unwrap(),
+        )],
+        ..Live::default()
+    };
+    let job = plan.schema.clone().unwrap();
+    assert_eq!(storage.needs(&plan, &facts, &done(&job)), [""; 0]);
+    assert_eq!(
+        storage
+            .needs(&plan, &facts, &done("shop-migrate-older"))
+            .len(),
+        1
+    );
+}
+
+#[test]
+fn without_an_identity_nothing_is_built() {
+    let mut facts = facts(json!({"llm": {"provider": "Echo"}}));
+    facts.identity = None;
+    let problem = WorkloadComponent(Workload::Gateway)
+        .validate(&facts)
+        .unwrap_err();
+    assert_eq!(problem.reason, Reason::WaitingForDependency);
+}
+
+#[test]
+fn what_the_workload_reports_of_the_model_becomes_a_condition() {
+    use chatbot_contract::report::{Dependency, Report};
+    let report = Report {
+        dependencies: vec![Dependency {
+            name: DependencyName::Model,
+            state: DependencyState::Refused,
+            message: "the API refuses the key".to_owned(),
+        }],
+    };
+    assert_eq!(model(&[report]).reason, Reason::ModelKeyRefused);
+    assert_eq!(model(&[]).reason, Reason::Unknown);
+}

@@ -1,0 +1,257 @@
+//! Wires the operator: election, watches, a controller per component, probes.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use chatbot_contract::Workload;
+use chatbot_crds::{ChatbotDeployment, conditions};
+use futures::future::{BoxFuture, FutureExt};
+use kube::Client;
+use kube::runtime::events::{Recorder, Reporter};
+use kube::runtime::reflector::ObjectRef;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
+
+use crate::component::Component;
+use crate::components::external_mysql::ExternalMysql;
+use crate::components::identity::Identity;
+use crate::components::load_balancer::LoadBalancer;
+use crate::components::migration::Migration;
+use crate::components::workload::WorkloadComponent;
+use crate::context::Context;
+use crate::controller::{self, Reconciler};
+use crate::http::{self, Health};
+use crate::invalid;
+use crate::labels::MANAGER;
+use crate::lease::{Candidate, Leadership};
+use crate::metrics::Metrics;
+use crate::pipeline::Pipeline;
+use crate::router::{Interest, Router};
+use crate::settings::Settings;
+use crate::summary::{Expected, Summary};
+use crate::watch::{Scope, Watches};
+
+/// Why the operator ended.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No way to the API server could be found.
+    #[error("failed to find the API server")]
+    Configuration(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The address of probes and metrics is not to be had.
+    #[error("failed to listen for probes")]
+    Listen(#[source] std::io::Error),
+    /// The Lease went to somebody else; the process ends, since nothing of it may act on.
+    #[error("the lease is lost")]
+    LeaseLost(#[source] crate::lease::Lost),
+    /// A task that must run for ever ended.
+    #[error("a task ended that must not end")]
+    TaskEnded,
+}
+
+/// What must be ready for the whole to be ready, in the order of need.
+fn expected() -> Vec<Expected> {
+    [
+        (conditions::IDENTITY_READY, "identity"),
+        (conditions::MYSQL_READY, "mysql"),
+        (conditions::SCHEMA_READY, "migration"),
+        (conditions::USER_READY, "user"),
+        (conditions::STORAGE_READY, "storage"),
+        (conditions::CHAT_READY, "chat"),
+        (conditions::MODEL_READY, "model"),
+        (conditions::GATEWAY_READY, "gateway"),
+        (conditions::LOAD_BALANCER_READY, "load balancer"),
+    ]
+    .map(|(condition, name)| Expected { condition, name })
+    .into()
+}
+
+/// Adds a controller for every component, and the one that sums up.
+fn controllers(client: &Client, all: &mut Controllers) {
+    all.component(Identity, client);
+    all.component(ExternalMysql, client);
+    all.component(Migration, client);
+    for workload in Workload::ALL {
+        all.component(WorkloadComponent(workload), client);
+    }
+    all.component(LoadBalancer, client);
+    all.add(Summary::new(client.clone(), expected()));
+}
+
+/// Runs the operator until a signal comes or the Lease is lost.
+///
+/// # Errors
+/// It could not start, or may not go on.
+pub async fn run(settings: Settings) -> Result<(), Error> {
+    let client = client().await?;
+    let listener = TcpListener::bind(settings.listen)
+        .await
+        .map_err(Error::Listen)?;
+    let health = Health {
+        metrics: Arc::new(Metrics::new()),
+        // A replica that waits for the Lease is as ready as it can be.
+        ready: Arc::new(AtomicBool::new(true)),
+    };
+    let mut tasks = JoinSet::new();
+    let pages = http::router(health.clone());
+    tasks.spawn(async move {
+        if let Err(error) = axum::serve(listener, pages).await {
+            tracing::error!(error = &error as &dyn std::error::Error, "probes ended");
+        }
+    });
+    let candidate = Candidate::new(
+        client.clone(),
+        &settings.lease_namespace,
+        &settings.lease_name,
+        &settings.identity,
+    );
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), "waiting for the lease");
+    let stop = stopped();
+    tokio::pin!(stop);
+    let leadership = tokio::select! {
+        leadership = candidate.acquire() => leadership,
+        () = &mut stop => return Ok(()),
+        _ = tasks.join_next() => return Err(Error::TaskEnded),
+    };
+    tracing::info!("leading");
+    health.metrics.set_leader(true);
+    health.ready.store(false, Ordering::Relaxed);
+    spawn_scopes(&mut tasks, &client, settings, &health, &leadership);
+    let result = tokio::select! {
+        () = &mut stop => Ok(()),
+        lost = candidate.keep(&leadership) => Err(Error::LeaseLost(lost)),
+        _ = tasks.join_next() => Err(Error::TaskEnded),
+    };
+    // Nothing may act after the Lease is given back.
+    tasks.shutdown().await;
+    if !matches!(result, Err(Error::LeaseLost(_))) {
+        let given_back = tokio::time::timeout(Duration::from_secs(3), candidate.release()).await;
+        if !matches!(given_back, Ok(Ok(()))) {
+            tracing::warn!("the lease could not be given back: it runs out by itself");
+        }
+    }
+    result
+}
+
+async fn client() -> Result<Client, Error> {
+    let config = kube::Config::infer()
+        .await
+        .map_err(|error| Error::Configuration(Box::new(error)))?;
+    Client::try_from(config).map_err(|error| Error::Configuration(Box::new(error)))
+}
+
+fn spawn_scopes(
+    tasks: &mut JoinSet<()>,
+    client: &Client,
+    settings: Settings,
+    health: &Health,
+    leadership: &Leadership,
+) {
+    let namespaces: Vec<String> = settings
+        .watch_namespaces
+        .iter()
+        .filter(|namespace| !namespace.is_empty())
+        .cloned()
+        .collect();
+    let scopes = if namespaces.is_empty() {
+        vec![Scope::All]
+    } else {
+        namespaces.into_iter().map(Scope::Namespace).collect()
+    };
+    let reporter = Reporter {
+        controller: MANAGER.to_owned(),
+        instance: Some(settings.identity.clone()),
+    };
+    let recorder = Recorder::new(client.clone(), reporter);
+    let settings = Arc::new(settings);
+    let mut filled: Vec<BoxFuture<'static, bool>> = Vec::new();
+    for scope in scopes {
+        let watches = Watches::new();
+        let context = Context {
+            client: client.clone(),
+            settings: Arc::clone(&settings),
+            stores: watches.stores.clone(),
+            recorder: recorder.clone(),
+            metrics: Arc::clone(&health.metrics),
+            leadership: leadership.clone(),
+            http: reqwest::Client::new(),
+        };
+        let mut all = Controllers {
+            context: context.clone(),
+            router: Router::default(),
+            futures: Vec::new(),
+        };
+        controllers(client, &mut all);
+        let Controllers {
+            router, futures, ..
+        } = all;
+        let router = Arc::new(router);
+        let invalid = invalid::Reporter::new(client.clone(), recorder.clone());
+        for watch in watches.start(client, &scope, &router, &invalid) {
+            tasks.spawn(watch);
+        }
+        let stores = context.stores.clone();
+        filled.push(async move { stores.filled().await }.boxed());
+        let stores = context.stores;
+        tasks.spawn(async move {
+            // A controller that sees half of what is there would make decisions on it.
+            if stores.filled().await {
+                futures::future::join_all(futures).await;
+            }
+        });
+    }
+    let ready = Arc::clone(&health.ready);
+    tasks.spawn(async move {
+        let all = futures::future::join_all(filled).await;
+        if all.into_iter().all(|filled| filled) {
+            tracing::info!("the caches are filled");
+            ready.store(true, Ordering::Relaxed);
+        }
+        std::future::pending::<()>().await;
+    });
+}
+
+/// The controllers of one scope.
+struct Controllers {
+    context: Context,
+    router: Router,
+    futures: Vec<BoxFuture<'static, ()>>,
+}
+
+impl Controllers {
+    fn component<C: Component>(&mut self, component: C, client: &Client) {
+        self.add(Pipeline::new(component, client.clone()));
+    }
+
+    fn add<R: Reconciler>(&mut self, reconciler: R) {
+        let reconciler = Arc::new(reconciler);
+        let reads = Arc::clone(&reconciler);
+        let queue: futures::channel::mpsc::UnboundedReceiver<ObjectRef<ChatbotDeployment>> =
+            self.router.add(Interest {
+                component: reconciler.name(),
+                writes: reconciler.writes(),
+                sums_up: reconciler.sums_up(),
+                references: Box::new(move |spec| reads.references(spec)),
+            });
+        let objects = self.context.stores.objects.clone();
+        self.futures
+            .push(controller::run(reconciler, self.context.clone(), objects, queue).boxed());
+    }
+}
+
+/// Waits for a signal to stop.
+async fn stopped() {
+    let (Ok(mut term), Ok(mut int)) = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    ) else {
+        tracing::error!("signals cannot be received: only a kill will stop this process");
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+    }
+    tracing::info!("stopping");
+}

@@ -1,0 +1,74 @@
+//! For unit tests: facts as they would have been read.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use chatbot_contract::{identity, mysql};
+use serde_json::Value;
+
+use crate::facts::{Facts, Identity, SecretData};
+use crate::settings::Settings;
+
+/// Facts of `shop` in `default` with this spec, a complete identity, and no other Secret.
+pub(crate) fn facts(spec: Value) -> Facts {
+    facts_with(spec, &[])
+}
+
+/// The same, with Secrets.
+pub(crate) fn facts_with(spec: Value, secrets: &[(&str, &[(&str, &str)])]) -> Facts {
+    Facts {
+        name: "shop".to_owned(),
+        namespace: "default".to_owned(),
+        uid: "1".to_owned(),
+        generation: 1,
+        annotations: BTreeMap::new(),
+        spec: serde_json::from_value(spec).unwrap(),
+        status: chatbot_crds::ChatbotDeploymentStatus::default(),
+        secrets: secrets
+            .iter()
+            .map(|(name, data)| ((*name).to_owned(), Some(bytes(data.iter().copied()))))
+            .collect(),
+        storage_classes: None,
+        identity: Some(identity()),
+        settings: Arc::new(settings()),
+    }
+}
+
+fn identity() -> Identity {
+    let mut data = bytes(
+        [
+            identity::INTERNAL_KEY,
+            identity::KEY_RING,
+            identity::SIGNING_KEYS,
+            identity::MYSQL_GROUP_ID,
+            identity::MYSQL_AGENT_TOKEN,
+        ]
+        .map(|key| (key, "x")),
+    );
+    for account in mysql::ACCOUNTS {
+        data.insert(identity::mysql_password(account), b"x".to_vec());
+    }
+    Identity { data }
+}
+
+fn bytes<'a>(data: impl IntoIterator<Item = (&'a str, &'a str)>) -> SecretData {
+    data.into_iter()
+        .map(|(key, value)| (key.to_owned(), value.as_bytes().to_vec()))
+        .collect()
+}
+
+fn settings() -> Settings {
+    Settings {
+        workload_image: "chatbot:1".to_owned(),
+        operator_image: "chatbot-operator:1".to_owned(),
+        mysql_repository: "docker.io/library/mysql".to_owned(),
+        nginx_image: "docker.io/library/nginx:1.30".to_owned(),
+        watch_namespaces: Vec::new(),
+        lease_name: "chatbot-operator".to_owned(),
+        lease_namespace: "default".to_owned(),
+        identity: "test".to_owned(),
+        listen: ([127, 0, 0, 1], 0).into(),
+        log: "info".to_owned(),
+    }
+}
