@@ -13,6 +13,9 @@ pub const MYSQL_GROUP_ID: &str = "mysql-group-id";
 /// Bearer token of the MySQL agents' interface.
 pub const MYSQL_AGENT_TOKEN: &str = "mysql-agent-token";
 
+/// The `aud` of access tokens.
+pub const ACCESS_TOKEN_AUDIENCE: &str = "chatbot";
+
 /// Key of the Secret under which the password of a MySQL account stands.
 #[must_use]
 pub fn mysql_password(account: &str) -> String {

@@ -28,6 +28,9 @@ use crate::telemetry;
 /// How long a connection may take: inside a cluster, longer means that nobody is there.
 const CONNECT: Duration = Duration::from_secs(2);
 
+/// How long a call is tried again after its first failure.
+const RETRIES: Duration = Duration::from_secs(40);
+
 /// Deadline of a call that sets none: longer than a workload waits for MySQL to fail over.
 const DEADLINE: Duration = Duration::from_secs(40);
 
@@ -207,6 +210,7 @@ impl Call<'_> {
         read: impl AsyncFn(Response) -> Result<T, reqwest::Error>,
     ) -> Result<T, ApiError> {
         let give_up = Instant::now() + self.deadline;
+        let mut stop_trying = None;
         let idempotent = self.key.is_some() || self.method != Method::POST;
         let mut delays = ExponentialBuilder::new()
             .with_min_delay(Duration::from_millis(25))

@@ -1,1 +1,142 @@
 //! Owns accounts: registration, passwords, tokens, signing keys.
+//!
+//! [`accounts::Accounts`] is the domain, [`store::AccountStore`] its port to the database, [`http`]
+//! its interface. Access tokens are signed here and checked elsewhere, by the key set of [`keys`].
+
+pub mod accounts;
+pub mod email;
+pub mod error;
+pub mod http;
+pub mod keys;
+pub mod password;
+pub mod session;
+pub mod store;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chatbot_contract::environment;
+use chatbot_runtime::auth::{InternalAuth, InternalAuthConfig};
+use chatbot_runtime::config::ConfigError;
+use chatbot_runtime::context::Context;
+use chatbot_runtime::health::Gate;
+use chatbot_runtime::mysql::{self, Database};
+use chatbot_runtime::serve::Service;
+use chatbot_runtime::telemetry;
+use sqlx::migrate::Migrator;
+
+use accounts::{Accounts, Lives};
+use http::AppState;
+use keys::KeyFile;
+use password::Passwords;
+use store::{AccountStore, MysqlStore};
+
+/// The schema, step by step.
+pub static MIGRATIONS: Migrator = sqlx::migrate!();
+
+/// Time between two removals of what has expired.
+const PRUNE: Duration = Duration::from_secs(600);
+
+/// Time between two attempts while the schema is not there.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// Settings of the user workload.
+#[derive(Clone, Debug, clap::Args)]
+#[group(skip)]
+pub struct Config {
+    /// The key of calls between workloads.
+    #[command(flatten)]
+    pub auth: InternalAuthConfig,
+    /// The way to MySQL.
+    #[command(flatten)]
+    pub mysql: mysql::Config,
+    /// File with the keys that sign access tokens; it is read again when it changes.
+    #[arg(long, env = environment::SIGNING_KEYS_FILE)]
+    pub signing_keys_file: PathBuf,
+    /// URL under which users reach the system: the `iss` of access tokens.
+    #[arg(long, env = environment::PUBLIC_URL)]
+    pub public_url: String,
+    /// Who may make an account.
+    #[arg(long, env = environment::REGISTRATION, value_enum, default_value_t = Registration::Open)]
+    pub registration: Registration,
+    /// Life of an access token, in seconds.
+    #[arg(long, env = environment::ACCESS_TOKEN_TTL_SECONDS, default_value_t = 900)]
+    pub access_token_ttl_seconds: u32,
+    /// Life of a refresh token, in seconds.
+    #[arg(long, env = environment::REFRESH_TOKEN_TTL_SECONDS, default_value_t = 30 * 24 * 3600)]
+    pub refresh_token_ttl_seconds: u32,
+}
+
+/// Who may make an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Registration {
+    /// Everybody.
+    Open,
+    /// Nobody.
+    Closed,
+}
+
+/// Wires the workload.
+///
+/// # Errors
+/// Fails when a setting cannot be used.
+pub fn service(config: Config, context: &Context) -> Result<Service, ConfigError> {
+    let lives = Lives {
+        access: positive(
+            environment::ACCESS_TOKEN_TTL_SECONDS,
+            config.access_token_ttl_seconds,
+        )?,
+        refresh: positive(
+            environment::REFRESH_TOKEN_TTL_SECONDS,
+            config.refresh_token_ttl_seconds,
+        )?,
+    };
+    let auth = InternalAuth::load(&config.auth, context.workload)?;
+    let keys = KeyFile::open(config.signing_keys_file)?;
+    let database = Database::new(config.mysql);
+    let accounts = Arc::new(Accounts {
+        store: MysqlStore::new(database.clone()),
+        passwords: Passwords::new(),
+        keys: keys.current(),
+        issuer: config.public_url.trim_end_matches('/').to_owned(),
+        registration: config.registration,
+        lives,
+    });
+
+    let health = context.health.clone();
+    let gate = health.gate("MySQL with its schema");
+    let watching = async move { database.watch(|seen| health.report(seen)).await };
+    let pruning = prune(Arc::clone(&accounts), gate);
+    Ok(Service::new(http::router(AppState { accounts, auth }))
+        .background("MySQL watch", watching)
+        .background("prune", pruning)
+        .background("signing keys", keys.follow()))
+}
+
+fn positive(variable: &'static str, seconds: u32) -> Result<Duration, ConfigError> {
+    if seconds == 0 {
+        return Err(ConfigError::invalid(variable, "it must be at least 1"));
+    }
+    Ok(Duration::from_secs(seconds.into()))
+}
+
+/// Removes what has expired, from time to time; the first time that works, the schema is there.
+async fn prune<S: AccountStore>(accounts: Arc<Accounts<S>>, gate: Gate) {
+    loop {
+        let pause = match accounts.prune().await {
+            Ok(()) => {
+                gate.open();
+                PRUNE
+            }
+            Err(error) => {
+                tracing::warn!(
+                    error = telemetry::chain(&error),
+                    "removing what has expired failed"
+                );
+                AGAIN
+            }
+        };
+        tokio::time::sleep(pause).await;
+    }
+}
