@@ -1,1 +1,27 @@
 //! Tests on a real cluster, each in a namespace of its own.
+//!
+//! What the tests share: the [`cluster`], a [`namespace`] that is deleted at the end and described
+//! when a test fails, a bounded [`wait`] for a condition, chat systems to apply ([`system`],
+//! [`shared`]), a [`person`] who uses one through its load balancer, the [`model`] that answers, and
+//! [`faults`].
+
+pub mod cluster;
+pub mod command;
+pub mod describe;
+pub mod error;
+pub mod faults;
+pub mod helm;
+pub mod load;
+pub mod model;
+pub mod mysql;
+pub mod namespace;
+pub mod operator;
+pub mod person;
+pub mod shared;
+pub mod system;
+pub mod wait;
+
+pub use cluster::Cluster;
+pub use error::{Error, Result};
+pub use namespace::{TestNamespace, test};
+pub use system::System;

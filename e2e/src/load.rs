@@ -1,0 +1,96 @@
+//! Real users who talk all the time, and afterwards proof of what became of their messages.
+
+use chatbot_testkit::history::client::Failure;
+use chatbot_testkit::history::load::{self, Options, Ran};
+use chatbot_testkit::history::summary::Summary;
+use chatbot_testkit::history::{read, verify};
+use tokio::task::JoinHandle;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::error::ensure;
+use crate::person::Person;
+use crate::{Error, Result};
+
+/// Users that talk at the same time.
+const USERS: usize = 4;
+/// Questions that a person asks so that the users have talked meanwhile.
+const QUESTIONS: usize = 12;
+
+/// Users who talk.
+pub struct Load {
+    task: JoinHandle<Result<Ran, Failure>>,
+    stop: DropGuard,
+    witness: Person,
+}
+
+impl Load {
+    /// Lets users register and talk, and returns when they are at it.
+    ///
+    /// # Errors
+    /// The system does not answer.
+    pub async fn start(url: &str) -> Result<Self> {
+        let stop = CancellationToken::new();
+        let parsed = url
+            .parse()
+            .map_err(|error| Error::Wrong(format!("{url} is no URL: {error}")))?;
+        let options = Options::new(parsed, USERS);
+        let token = stop.clone();
+        let task = tokio::spawn(async move { load::run(&options, token).await });
+        let load = Self {
+            task,
+            stop: stop.drop_guard(),
+            witness: Person::register(url).await?,
+        };
+        load.go_on().await?;
+        Ok(load)
+    }
+
+    /// Lets the users talk as long as one more person needs for some questions.
+    ///
+    /// # Errors
+    /// The system refuses one of the questions.
+    pub async fn go_on(&self) -> Result<()> {
+        for number in 0..QUESTIONS {
+            self.witness
+                .ask(None, &format!("question {number}"))
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Stops the users, reads everything back, and prints the numbers.
+    ///
+    /// # Errors
+    /// The users could not register, or a page cannot be read.
+    pub async fn finish(self, what: &str) -> Result<Summary> {
+        drop(self.stop);
+        let failed = |failure: Failure| Error::Wrong(format!("{what}: {failure}"));
+        let joined = self.task.await.map_err(Error::http("wait for the users"))?;
+        let mut ran = joined.map_err(failed)?;
+        let readable = read::everything(&mut ran.clients).await.map_err(failed)?;
+        let summary = Summary::new(&ran.history, verify::verify(&ran.history, &readable));
+        println!("{what}: {summary}");
+        Ok(summary)
+    }
+}
+
+/// Sees that nothing acknowledged was lost, doubled or reordered.
+///
+/// # Errors
+/// Something was.
+pub fn nothing_lost(summary: &Summary) -> Result<()> {
+    ensure(summary.violations.is_empty() && summary.done > 0, || {
+        summary.to_string()
+    })
+}
+
+/// Sees that, besides, no request failed.
+///
+/// # Errors
+/// One did.
+pub fn nothing_failed(summary: &Summary) -> Result<()> {
+    nothing_lost(summary)?;
+    ensure(summary.failed() == 0 && summary.unknown == 0, || {
+        summary.to_string()
+    })
+}

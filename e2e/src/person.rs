@@ -1,0 +1,318 @@
+//! A person who uses a chat system through its load balancer.
+
+use std::time::Duration;
+
+use chatbot_api::IDEMPOTENCY_KEY;
+use chatbot_api::accounts::{LoginIn, RegisterIn, TokensOut};
+use chatbot_api::conversations::{ConversationOut, MessageOut, Page};
+use chatbot_api::turns::{ChatIn, TurnEvent, TurnOut};
+use eventsource_stream::Eventsource as _;
+use futures::{SinkExt as _, StreamExt as _};
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::{Message, http};
+use uuid::Uuid;
+
+use crate::{Error, Result, wait};
+
+/// Longest time of a request: nothing waits longer for a failover than this.
+const TIMEOUT: Duration = Duration::from_secs(90);
+/// Everybody's password.
+const PASSWORD: &str = "correct horse battery staple";
+
+/// A person with an account.
+#[derive(Clone)]
+pub struct Person {
+    /// Where the system is found.
+    pub url: String,
+    /// Address the account was made with.
+    pub email: String,
+    http: reqwest::Client,
+    tokens: TokensOut,
+}
+
+/// An answer that says what went wrong.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    /// Status.
+    pub status: StatusCode,
+    /// Body.
+    pub body: Value,
+}
+
+/// A client that talks to the cluster directly.
+///
+/// # Errors
+/// It cannot be made.
+pub fn client() -> Result<reqwest::Client> {
+    reqwest::Client::builder()
+        .no_proxy()
+        .timeout(TIMEOUT)
+        .build()
+        .map_err(Error::http("make an HTTP client"))
+}
+
+impl Person {
+    /// Makes an account.
+    ///
+    /// # Errors
+    /// The system refuses or does not answer.
+    pub async fn register(url: &str) -> Result<Self> {
+        let email = format!("{}@example.org", Uuid::new_v4().simple());
+        let body = RegisterIn {
+            email: email.clone(),
+            password: PASSWORD.to_owned(),
+            display_name: Some("A person".to_owned()),
+        };
+        Self::enter(url, "/v1/register", &email, json!(body)).await
+    }
+
+    /// Logs in to an account that [`register`](Self::register) made.
+    ///
+    /// # Errors
+    /// The system refuses or does not answer.
+    pub async fn login(url: &str, email: &str) -> Result<Self> {
+        let body = LoginIn {
+            email: email.to_owned(),
+            password: PASSWORD.to_owned(),
+        };
+        Self::enter(url, "/v1/login", email, json!(body)).await
+    }
+
+    async fn enter(url: &str, path: &str, email: &str, body: Value) -> Result<Self> {
+        let http = client()?;
+        let request = http.post(format!("{url}{path}")).json(&body);
+        let tokens = read(path, request).await?;
+        Ok(Self {
+            url: url.to_owned(),
+            email: email.to_owned(),
+            http,
+            tokens,
+        })
+    }
+
+    /// Asks and waits for the whole answer.
+    ///
+    /// # Errors
+    /// The system refuses or does not answer.
+    pub async fn ask(&self, conversation: Option<Uuid>, message: &str) -> Result<TurnOut> {
+        read(
+            "ask",
+            self.chat(&Uuid::new_v4(), &question(conversation, message, false)),
+        )
+        .await
+    }
+
+    /// Asks under a key of one's own, so that it can be asked again.
+    ///
+    /// # Errors
+    /// The system refuses or does not answer.
+    pub async fn ask_once(&self, key: &Uuid, message: &str) -> Result<TurnOut> {
+        read("ask", self.chat(key, &question(None, message, false))).await
+    }
+
+    /// Asks and collects the events of the stream.
+    ///
+    /// # Errors
+    /// The system refuses, does not answer, or sends what is no event.
+    pub async fn ask_streaming(
+        &self,
+        conversation: Option<Uuid>,
+        message: &str,
+    ) -> Result<Vec<TurnEvent>> {
+        let step = "ask for a stream";
+        let request = self.chat(&Uuid::new_v4(), &question(conversation, message, true));
+        let response = accepted(step, request).await?;
+        let mut stream = response.bytes_stream().eventsource();
+        let mut events = Vec::new();
+        while let Some(event) = stream.next().await {
+            let event = event.map_err(Error::http(step))?;
+            let turn: TurnEvent = serde_json::from_str(&event.data).map_err(Error::http(step))?;
+            if event.event != turn.name() {
+                return Err(Error::Wrong(format!(
+                    "{turn:?} came as event {:?}",
+                    event.event
+                )));
+            }
+            events.push(turn);
+        }
+        Ok(events)
+    }
+
+    /// Asks over a WebSocket and collects the events up to the end of the turn.
+    ///
+    /// # Errors
+    /// The system refuses, does not answer, or sends what is no event.
+    pub async fn ask_over_websocket(&self, message: &str) -> Result<Vec<TurnEvent>> {
+        let step = "ask over a WebSocket";
+        let url = format!("{}/v1/ws", self.url.replacen("http", "ws", 1));
+        let mut request = url.into_client_request().map_err(Error::http(step))?;
+        let token = format!("Bearer {}", self.tokens.access_token);
+        let token = http::HeaderValue::from_str(&token).map_err(Error::http(step))?;
+        request.headers_mut().insert("authorization", token);
+        let connected = async {
+            tokio_tungstenite::connect_async(request)
+                .await
+                .map_err(Error::http(step))
+        };
+        let (mut socket, _) = wait::within(TIMEOUT, step, connected).await?;
+        let mut question = json!(question(None, message, true));
+        question["type"] = json!("chat");
+        question["idempotency_key"] = json!(Uuid::new_v4());
+        socket
+            .send(Message::text(question.to_string()))
+            .await
+            .map_err(Error::http(step))?;
+        wait::within(TIMEOUT, "the end of a turn over a WebSocket", async {
+            let mut events = Vec::new();
+            while let Some(message) = socket.next().await {
+                let Message::Text(text) = message.map_err(Error::http(step))? else {
+                    continue;
+                };
+                let event: TurnEvent = serde_json::from_str(&text).map_err(Error::http(step))?;
+                let last = matches!(event, TurnEvent::Done { .. } | TurnEvent::Error { .. });
+                events.push(event);
+                if last {
+                    return Ok(events);
+                }
+            }
+            Err(Error::Wrong(format!(
+                "the WebSocket ended within a turn: {events:?}"
+            )))
+        })
+        .await
+    }
+
+    /// Asks and expects a refusal.
+    ///
+    /// # Errors
+    /// The system does not answer, or answers the question.
+    pub async fn ask_in_vain(&self, message: &str) -> Result<Refusal> {
+        refused(
+            "ask",
+            self.chat(&Uuid::new_v4(), &question(None, message, false)),
+        )
+        .await
+    }
+
+    /// All conversations, newest first.
+    ///
+    /// # Errors
+    /// The system refuses or does not answer.
+    pub async fn conversations(&self) -> Result<Vec<ConversationOut>> {
+        self.pages("/v1/conversations", 2).await
+    }
+
+    /// All messages of a conversation in order, read with pages of this size.
+    ///
+    /// # Errors
+    /// The system refuses or does not answer.
+    pub async fn messages(&self, conversation: Uuid, page: u32) -> Result<Vec<MessageOut>> {
+        self.pages(&format!("/v1/conversations/{conversation}/messages"), page)
+            .await
+    }
+
+    /// Reads a conversation that is not there.
+    ///
+    /// # Errors
+    /// The system does not answer, or it is there.
+    pub async fn messages_in_vain(&self, conversation: Uuid) -> Result<Refusal> {
+        let path = format!("/v1/conversations/{conversation}/messages");
+        refused(&path, self.request(Method::GET, &path)).await
+    }
+
+    /// Deletes a conversation.
+    ///
+    /// # Errors
+    /// The system refuses or does not answer.
+    pub async fn delete(&self, conversation: Uuid) -> Result<()> {
+        let path = format!("/v1/conversations/{conversation}");
+        accepted("delete a conversation", self.request(Method::DELETE, &path))
+            .await
+            .map(|_| ())
+    }
+
+    async fn pages<T: DeserializeOwned>(&self, path: &str, limit: u32) -> Result<Vec<T>> {
+        let mut all = Vec::new();
+        let mut cursor: Option<String> = None;
+        loop {
+            let mut request = self.request(Method::GET, path).query(&[("limit", limit)]);
+            if let Some(cursor) = &cursor {
+                request = request.query(&[("cursor", cursor)]);
+            }
+            let page: Page<T> = read(path, request).await?;
+            all.extend(page.data);
+            match page.next_cursor {
+                Some(next) if Some(&next) != cursor.as_ref() => cursor = Some(next),
+                Some(next) => return Err(Error::Wrong(format!("cursor {next} leads to itself"))),
+                None => return Ok(all),
+            }
+        }
+    }
+
+    fn chat(&self, key: &Uuid, question: &ChatIn) -> RequestBuilder {
+        self.request(Method::POST, "/v1/chat")
+            .header(IDEMPOTENCY_KEY, key.to_string())
+            .json(question)
+    }
+
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http
+            .request(method, format!("{}{path}", self.url))
+            .bearer_auth(&self.tokens.access_token)
+    }
+}
+
+/// The texts of the deltas, in order.
+#[must_use]
+pub fn streamed(events: &[TurnEvent]) -> String {
+    events
+        .iter()
+        .filter_map(|event| match event {
+            TurnEvent::Delta { content } => Some(content.as_str()),
+            _ => None,
+        })
+        .collect()
+}
+
+fn question(conversation_id: Option<Uuid>, message: &str, stream: bool) -> ChatIn {
+    ChatIn {
+        conversation_id,
+        message: message.to_owned(),
+        model: None,
+        stream,
+    }
+}
+
+async fn accepted(step: &str, request: RequestBuilder) -> Result<Response> {
+    let response = request.send().await.map_err(Error::http(step))?;
+    let status = response.status();
+    if status.is_success() {
+        return Ok(response);
+    }
+    let body = response.text().await.unwrap_or_default();
+    Err(Error::Http {
+        step: step.to_owned(),
+        cause: format!("{status}: {body}"),
+    })
+}
+
+async fn read<T: DeserializeOwned>(step: &str, request: RequestBuilder) -> Result<T> {
+    accepted(step, request)
+        .await?
+        .json()
+        .await
+        .map_err(Error::http(step))
+}
+
+async fn refused(step: &str, request: RequestBuilder) -> Result<Refusal> {
+    let response = request.send().await.map_err(Error::http(step))?;
+    let status = response.status();
+    if status.is_success() {
+        return Err(Error::Wrong(format!("{step} was not refused: {status}")));
+    }
+    let body = response.json().await.map_err(Error::http(step))?;
+    Ok(Refusal { status, body })
+}

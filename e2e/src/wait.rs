@@ -1,0 +1,93 @@
+//! Waits for conditions by watching, never by sleeping; always with a limit.
+
+use std::fmt::Debug;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use kube::runtime::wait::await_condition;
+use kube::{Api, Resource};
+use serde::de::DeserializeOwned;
+
+use crate::{Error, Result};
+
+/// Enough for anything that happens on a machine of two busy cores.
+pub const LONG: Duration = Duration::from_secs(300);
+/// Enough for one step of something that runs already.
+pub const SHORT: Duration = Duration::from_secs(120);
+
+/// Waits until the object is as wanted: `check` answers `Ok` with what it found, or `Err` with what
+/// it sees instead. `None` is an object that does not exist.
+///
+/// # Errors
+/// The limit is over, or the watch breaks.
+pub async fn until<K, T>(
+    api: Api<K>,
+    name: &str,
+    what: &str,
+    limit: Duration,
+    check: impl Fn(Option<&K>) -> Result<T, String>,
+) -> Result<T>
+where
+    K: Resource + Clone + Debug + Send + DeserializeOwned + 'static,
+{
+    // The last answer of `check`; the watch only asks whether it is good.
+    let answer = Mutex::new(Err("nothing".to_owned()));
+    let looked = |object: Option<&K>| {
+        let now = check(object);
+        let good = now.is_ok();
+        *answer.lock().unwrap_or_else(PoisonError::into_inner) = now;
+        good
+    };
+    let outcome = tokio::time::timeout(limit, await_condition(api, name, looked)).await;
+    let answer = answer.into_inner().unwrap_or_else(PoisonError::into_inner);
+    match outcome {
+        Ok(Ok(_)) => answer.map_err(|seen| late(what, limit, seen)),
+        Ok(Err(source)) => Err(Error::Watch {
+            what: what.to_owned(),
+            source: Box::new(source),
+        }),
+        Err(_) => Err(late(what, limit, answer.err().unwrap_or_default())),
+    }
+}
+
+/// Waits until an object does not exist.
+///
+/// # Errors
+/// The limit is over, or the watch breaks.
+pub async fn gone<K>(api: Api<K>, name: &str, limit: Duration) -> Result<()>
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + Send + DeserializeOwned + 'static,
+{
+    let what = format!("{} {name} to be gone", K::kind(&()));
+    until(api, name, &what, limit, |object| match object {
+        None => Ok(()),
+        Some(object) => Err(format!(
+            "it exists, deletionTimestamp {:?}, finalizers {:?}",
+            object.meta().deletion_timestamp,
+            object.meta().finalizers
+        )),
+    })
+    .await
+}
+
+fn late(what: &str, limit: Duration, seen: String) -> Error {
+    Error::Late {
+        what: what.to_owned(),
+        limit,
+        seen,
+    }
+}
+
+/// Runs a future with a limit.
+///
+/// # Errors
+/// The limit is over, or the future fails.
+pub async fn within<T>(
+    limit: Duration,
+    what: &str,
+    future: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    tokio::time::timeout(limit, future)
+        .await
+        .map_err(|_| late(what, limit, "it was still running".to_owned()))?
+}

@@ -1,0 +1,12 @@
+//! What a platform team and its users rely on, on a real cluster.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod alone;
+mod api;
+mod bad_input;
+mod deletion;
+mod faults;
+mod ready;
+mod refused;
+mod rollout;
