@@ -405,6 +405,8 @@ fn turn(key: &DataKey, message: MessageOut, answer: AnswerRow) -> Result<TurnOut
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "a failed step is a failed test")]
+
     use super::{Error, page_size, title};
 
     #[test]

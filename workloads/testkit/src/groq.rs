@@ -46,7 +46,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-pub use directive::Directive;
+pub use directive::{Break, Directive};
 
 /// Models that exist.
 pub const MODELS: [&str; 4] = [

@@ -6,3 +6,4 @@ mod fixture;
 mod http;
 mod model;
 mod turns;
+mod whole;

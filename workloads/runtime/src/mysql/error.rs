@@ -129,23 +129,15 @@ impl Category {
     #[must_use]
     pub fn of_number(number: u16) -> Self {
         match number {
-            // Shutdown; network errors; query or session killed; idle too long; hold by a group that
-            // does not come to an end (3796, 3797).
-            1053
-            | 1152
-            | 1158..=1161
-            | 1184
-            | 1189
-            | 1190
-            | 1317
-            | 3168
-            | 3169
-            | 3796
-            | 3797
-            | 4031 => Self::Unreachable,
-            // Read-only by an option (1290), by read_only (1836) or in a transaction (1792); group
-            // replication stopped or rolled the commit back (3100, 3101); offline mode.
-            1290 | 1792 | 1836 | 3032 | 3100 | 3101 => Self::NotPrimary,
+            // Shutdown; network errors; query or session killed; server away; idle too long.
+            1053 | 1152 | 1158..=1161 | 1184 | 1189 | 1190 | 1317 | 3168 | 3169 | 4031 => {
+                Self::Unreachable
+            }
+            // Read-only by an option (1290), by read_only (1836) or in a transaction (1792); offline
+            // mode (3032); group replication stopped or rolled the commit back (3100, 3101); a new
+            // primary did not come to the end of its backlog (3781 to 3783), or the member is in no
+            // state for the consistency that is asked for (3796 to 3799).
+            1290 | 1792 | 1836 | 3032 | 3100 | 3101 | 3781..=3783 | 3796..=3799 => Self::NotPrimary,
             // Lock wait, deadlock; the definition of a table changed.
             1205 | 1213 | 1412 | 3572 => Self::Conflict,
             // Too many connections, of all and of this account.
@@ -210,7 +202,9 @@ mod tests {
 
     #[test]
     fn what_a_failover_causes_is_tried_again() {
-        for number in [1290, 1836, 3100, 3101, 1213, 1205, 1053, 3032, 1317] {
+        for number in [
+            1290, 1836, 3100, 3101, 1213, 1205, 1053, 3032, 1317, 3781, 3783, 3797,
+        ] {
             assert!(Category::of_number(number).is_transient(), "{number}");
         }
         let broken = sqlx::Error::Io(std::io::ErrorKind::UnexpectedEof.into());

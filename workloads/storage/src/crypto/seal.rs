@@ -147,6 +147,8 @@ pub(super) fn open(
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "a failed step is a failed test")]
+
     use super::{DataKey, Error, Place};
     use chatbot_api::conversations::Role;
     use uuid::Uuid;

@@ -116,6 +116,7 @@ async fn chat(State(groq): State<Groq>, headers: HeaderMap, body: Bytes) -> Resp
             .finish
             .clone()
             .unwrap_or_else(|| "stop".to_owned()),
+        include_usage,
         model,
         text,
     };

@@ -23,6 +23,8 @@ pub struct Options {
     pub patience: Duration,
     /// Pause of a user between an answer and the next message.
     pub pause: Duration,
+    /// Messages after which a user stops by itself.
+    pub most_messages: Option<usize>,
 }
 
 impl Options {
@@ -35,6 +37,7 @@ impl Options {
             conversation_length: 6,
             patience: Duration::from_secs(120),
             pause: Duration::from_millis(50),
+            most_messages: None,
         }
     }
 }
@@ -95,7 +98,7 @@ impl User {
         let mut conversation = None;
         let mut length = 0;
         for count in 0_usize.. {
-            if stop.is_cancelled() {
+            if stop.is_cancelled() || self.options.most_messages.is_some_and(|most| count >= most) {
                 break;
             }
             // Half of the answers are streamed, and no user does the same as the one beside it.
