@@ -38,18 +38,11 @@ pub async fn list(cluster: &Cluster) -> Result<Vec<Pod>> {
 ///
 /// # Errors
 /// The limit is over.
-pub async fn leader_besides(
-    cluster: &Cluster,
-    other: Option<&str>,
-    limit: Duration,
-) -> Result<String> {
-    let leases: Api<Lease> = Api::namespaced(cluster.client.clone(), OPERATOR_NAMESPACE);
-    let what = format!("a leader besides {other:?}");
-    wait::until(leases, OPERATOR, &what, limit, |lease| {
-        let holder = lease
-            .and_then(|lease| lease.spec.as_ref()?.holder_identity.clone())
-            .unwrap_or_default();
-        if holder.is_empty() || Some(holder.as_str()) == other {
+pub async fn leader_besides(cluster: &Cluster, other: &str, limit: Duration) -> Result<String> {
+    let what = format!("a leader besides {other}");
+    wait::until(leases(cluster), OPERATOR, &what, limit, |lease| {
+        let holder = holder(lease);
+        if holder.is_empty() || holder == other {
             Err(format!("the Lease is held by {holder:?}"))
         } else {
             Ok(holder)
@@ -63,11 +56,29 @@ pub async fn leader_besides(
 /// # Errors
 /// There is none.
 pub async fn leader(cluster: &Cluster) -> Result<Pod> {
-    let name = leader_besides(cluster, None, wait::SHORT).await?;
-    pods(cluster)
-        .get(&name)
-        .await
-        .map_err(Error::kubernetes(format!("read the leader's pod {name}")))
+    available(cluster).await?;
+    let alive = list(cluster).await?;
+    // Right after a crash the Lease still names a replica that is gone.
+    let named = leases(cluster);
+    wait::until(named, OPERATOR, "a leader", wait::SHORT, |lease| {
+        let holder = holder(lease);
+        alive
+            .iter()
+            .find(|pod| pod.metadata.name.as_ref() == Some(&holder))
+            .cloned()
+            .ok_or_else(|| format!("the Lease is held by {holder:?}"))
+    })
+    .await
+}
+
+fn leases(cluster: &Cluster) -> Api<Lease> {
+    Api::namespaced(cluster.client.clone(), OPERATOR_NAMESPACE)
+}
+
+fn holder(lease: Option<&Lease>) -> String {
+    lease
+        .and_then(|lease| lease.spec.as_ref()?.holder_identity.clone())
+        .unwrap_or_default()
 }
 
 /// Sets the number of replicas and waits until there are so many, all of them ready.

@@ -66,7 +66,7 @@ impl Person {
             password: PASSWORD.to_owned(),
             display_name: Some("A person".to_owned()),
         };
-        Self::enter(url, "/v1/register", &email, json!(body)).await
+        Self::enter(url, "/v1/auth/register", &email, json!(body)).await
     }
 
     /// Logs in to an account that [`register`](Self::register) made.
@@ -78,7 +78,7 @@ impl Person {
             email: email.to_owned(),
             password: PASSWORD.to_owned(),
         };
-        Self::enter(url, "/v1/login", email, json!(body)).await
+        Self::enter(url, "/v1/auth/login", email, json!(body)).await
     }
 
     async fn enter(url: &str, path: &str, email: &str, body: Value) -> Result<Self> {
@@ -149,18 +149,24 @@ impl Person {
         let step = "ask over a WebSocket";
         let url = format!("{}/v1/ws", self.url.replacen("http", "ws", 1));
         let mut request = url.into_client_request().map_err(Error::http(step))?;
-        let token = format!("Bearer {}", self.tokens.access_token);
-        let token = http::HeaderValue::from_str(&token).map_err(Error::http(step))?;
-        request.headers_mut().insert("authorization", token);
+        // As a browser does it, which can send no header of its own.
+        let protocols = format!("chatbot.v1, bearer.{}", self.tokens.access_token);
+        let protocols = http::HeaderValue::from_str(&protocols).map_err(Error::http(step))?;
+        request
+            .headers_mut()
+            .insert("sec-websocket-protocol", protocols);
         let connected = async {
             tokio_tungstenite::connect_async(request)
                 .await
                 .map_err(Error::http(step))
         };
         let (mut socket, _) = wait::within(TIMEOUT, step, connected).await?;
-        let mut question = json!(question(None, message, true));
-        question["type"] = json!("chat");
-        question["idempotency_key"] = json!(Uuid::new_v4());
+        let question = json!({
+            "type": "chat",
+            "id": "turn",
+            "idempotency_key": Uuid::new_v4(),
+            "message": message,
+        });
         socket
             .send(Message::text(question.to_string()))
             .await
@@ -171,7 +177,14 @@ impl Person {
                 let Message::Text(text) = message.map_err(Error::http(step))? else {
                     continue;
                 };
-                let event: TurnEvent = serde_json::from_str(&text).map_err(Error::http(step))?;
+                let frame: Value = serde_json::from_str(&text).map_err(Error::http(step))?;
+                if frame["type"] == "authenticated" {
+                    continue;
+                }
+                if frame["id"] != "turn" {
+                    return Err(Error::Wrong(format!("a frame belongs to no turn: {frame}")));
+                }
+                let event: TurnEvent = serde_json::from_value(frame).map_err(Error::http(step))?;
                 let last = matches!(event, TurnEvent::Done { .. } | TurnEvent::Error { .. });
                 events.push(event);
                 if last {
