@@ -22,8 +22,8 @@ use crate::{
     derive = "PartialEq",
     doc = "A whole chat system: load balancer, gateway, chat, user and storage workloads, and the engines they need.",
     cel,
-    validation = Rule::new("self.metadata.name.size() <= 40").message("metadata.name is longer than 40 characters: choose a shorter one, since the names of Services and pods are made of it").field_path(".metadata.name"),
-    validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')").message("metadata.name must begin with a letter and hold only lowercase letters, digits and dashes, since Services are named after it").field_path(".metadata.name"),
+    validation = Rule::new("self.metadata.name.size() <= 40").message("metadata.name is longer than 40 characters: choose a shorter one, since the names of Services and pods are made of it"),
+    validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')").message("metadata.name must begin with a letter and hold only lowercase letters, digits and dashes, since Services are named after it"),
     scale(
         spec_replicas_path = ".spec.chat.replicas",
         status_replicas_path = ".status.components.chat.replicas",
