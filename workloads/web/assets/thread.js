@@ -264,7 +264,7 @@ export class Thread {
         if (!this.#closed.signal.aborted) turn.answer.view.note(failureNote(explained(error), look));
       }
     };
-    const buttons = [["Look for the stored answer", look]];
+    const buttons = [["Look now", look]];
     if (turn.key) buttons.push(["Ask again", () => this.#again(turn)]);
     turn.answer.view.note(remark(text, ...buttons));
     try {
