@@ -18,6 +18,7 @@ const GROQ: &str = "https://api.groq.com/openai/v1";
 
 /// Settings of the chat workload.
 #[derive(Clone, Debug, clap::Args)]
+#[group(skip)]
 pub struct Config {
     /// The key of calls between workloads.
     #[command(flatten)]
@@ -32,6 +33,7 @@ pub struct Config {
 
 /// Settings of the language model.
 #[derive(Clone, Debug, clap::Args)]
+#[group(skip)]
 pub struct Llm {
     /// Who answers.
     #[arg(id = "llm-provider", long = "llm-provider", env = environment::LLM_PROVIDER, value_enum, default_value_t = Provider::Groq)]
@@ -118,5 +120,65 @@ impl Llm {
             max_completion_tokens: self.max_completion_tokens,
             patience: PATIENCE,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a failed step is a failed test")]
+
+    use clap::{CommandFactory as _, Parser as _};
+
+    use super::Config;
+
+    #[derive(clap::Parser)]
+    struct Program {
+        #[command(flatten)]
+        config: Config,
+    }
+
+    fn config(more: &[&str]) -> Config {
+        let usual = [
+            "chat",
+            "--internal-key-file=/k",
+            "--storage-url=http://storage:8080",
+        ];
+        Program::try_parse_from(usual.iter().chain(more))
+            .unwrap()
+            .config
+    }
+
+    #[test]
+    fn the_settings_are_arguments_without_contradiction() {
+        Program::command().debug_assert();
+    }
+
+    #[test]
+    fn groq_needs_a_model_and_knows_its_own_address() {
+        let groq = config(&["--llm-model=m", "--llm-fallback-models=a,b"])
+            .llm
+            .api()
+            .unwrap();
+        assert_eq!(groq.base_url.host_str(), Some("api.groq.com"));
+        assert_eq!(groq.fallback_models, ["a", "b"]);
+        assert!(config(&[]).llm.api().is_err());
+    }
+
+    #[test]
+    fn another_api_needs_an_address_and_a_temperature_is_bounded() {
+        let other = ["--llm-provider=openai-compatible", "--llm-model=m"];
+        assert!(config(&other).llm.api().is_err());
+        assert!(
+            config(&["--llm-model=m", "--llm-temperature=2.5"])
+                .llm
+                .api()
+                .is_err()
+        );
+        assert!(
+            config(&["--llm-model=m", "--llm-base-url=ftp://x"])
+                .llm
+                .api()
+                .is_err()
+        );
     }
 }

@@ -13,14 +13,15 @@ pub mod turns;
 
 use std::time::Duration;
 
-use chatbot_contract::Workload;
 use chatbot_contract::report::DependencyState;
+use chatbot_contract::{Workload, environment};
 use chatbot_runtime::auth::InternalAuth;
 use chatbot_runtime::client::{self, Client};
 use chatbot_runtime::config::ConfigError;
 use chatbot_runtime::context::Context;
 use chatbot_runtime::health::Health;
 use chatbot_runtime::serve::Service;
+use chatbot_runtime::telemetry;
 
 pub use config::{Config, Llm, Provider};
 use http::AppState;
@@ -43,7 +44,10 @@ pub fn service(config: Config, context: &Context) -> Result<Service, ConfigError
     match config.llm.provider {
         Provider::Echo => Ok(wire(Echo, config, auth, context)),
         Provider::Groq | Provider::OpenAiCompatible => {
-            let model = OpenAi::new(config.llm.api()?);
+            let model = OpenAi::new(config.llm.api()?).map_err(|error| {
+                let problem = format!("no client can be made for it: {}", telemetry::chain(&error));
+                ConfigError::invalid(environment::LLM_BASE_URL, problem)
+            })?;
             Ok(wire(model, config, auth, context))
         }
     }

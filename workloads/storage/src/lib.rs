@@ -39,6 +39,7 @@ const AGAIN: Duration = Duration::from_secs(1);
 
 /// Settings of the storage workload.
 #[derive(Clone, Debug, clap::Args)]
+#[group(skip)]
 pub struct Config {
     /// The key of calls between workloads.
     #[command(flatten)]
@@ -100,5 +101,21 @@ async fn sweep<S: Store>(conversations: Arc<Conversations<S>>, gate: Gate) {
             }
         };
         tokio::time::sleep(pause).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[derive(clap::Parser)]
+    struct Program {
+        #[command(flatten)]
+        _config: super::Config,
+    }
+
+    #[test]
+    fn the_settings_are_arguments_without_contradiction() {
+        Program::command().debug_assert();
     }
 }

@@ -43,6 +43,9 @@ pub enum Error {
     /// The folder holds no server.
     #[error("there is no usr/sbin/mysqld in {}, which {ROOT} names", .0.display())]
     NoProgram(PathBuf),
+    /// The folder has no account to run the server with.
+    #[error("there is no account `mysql` in {}", .0.display())]
+    NoAccount(PathBuf),
     /// A program could not be run.
     #[error("failed to run {0}")]
     Run(&'static str, #[source] std::io::Error),
@@ -191,7 +194,7 @@ impl Mysql {
     }
 
     /// Kills the server as a crash would (SIGKILL), and waits until it is gone.
-    pub fn kill(&mut self) {
+    pub fn kill(&self) {
         self.server.stop();
     }
 

@@ -59,22 +59,24 @@ struct Inner {
 impl OpenAi {
     /// Makes the way to a model API.
     ///
-    /// # Panics
-    /// When no TLS provider was installed, which the binary does first.
-    #[must_use]
-    pub fn new(config: OpenAiConfig) -> Self {
-        let http = reqwest::Client::builder()
+    /// # Errors
+    /// Fails when there are no certificates to check the API's with, or no TLS provider.
+    pub fn new(config: OpenAiConfig) -> Result<Self, reqwest::Error> {
+        let mut builder = reqwest::Client::builder()
             .connect_timeout(CONNECT)
             .tcp_keepalive(Duration::from_secs(15))
             .pool_idle_timeout(Duration::from_secs(60))
             // The key goes to the host it was meant for and to no other.
             .redirect(reqwest::redirect::Policy::none())
-            .user_agent(concat!("chatbot/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .expect("a client with such settings can be made");
-        Self {
-            inner: Arc::new(Inner { config, http }),
+            .user_agent(concat!("chatbot/", env!("CARGO_PKG_VERSION")));
+        if config.base_url.scheme() == "http" {
+            // An API inside the cluster needs no certificates.
+            builder = builder.tls_certs_only([]);
         }
+        let http = builder.build()?;
+        Ok(Self {
+            inner: Arc::new(Inner { config, http }),
+        })
     }
 }
 

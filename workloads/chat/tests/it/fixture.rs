@@ -169,7 +169,7 @@ impl Fixture {
         std::fs::write(key_file.path(), "right\n").unwrap();
         let mut config = config(&groq.base_url(), Some(key_file.path().to_owned()));
         change(&mut config);
-        let model = OpenAi::new(config);
+        let model = OpenAi::new(config).unwrap();
         let memory = Memory::default();
         let context = Context::new(Workload::Chat);
         let metrics = Metrics::new(&context.metrics);

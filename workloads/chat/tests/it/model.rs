@@ -170,6 +170,7 @@ async fn the_probe_tells_what_is_wrong_and_never_the_key() {
     );
     install_tls();
     let nobody = OpenAi::new(config("http://127.0.0.1:1/openai/v1", None))
+        .unwrap()
         .probe()
         .await;
     assert_eq!(

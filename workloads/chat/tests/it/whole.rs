@@ -82,7 +82,7 @@ impl Whole {
         servers.spawn(async move { axum::serve(listener, storage).await.unwrap() });
 
         let groq = Groq::default().serve().await.unwrap();
-        let model = OpenAi::new(config(&groq.base_url(), None));
+        let model = OpenAi::new(config(&groq.base_url(), None)).unwrap();
         let auth = InternalAuth::new([1; 32], Workload::Chat);
         let storage = Client::new(client::http(), Workload::Storage, url, auth);
         let context = Context::new(Workload::Chat);

@@ -10,6 +10,7 @@ use super::Error;
 
 /// Settings of the connection to MySQL.
 #[derive(Clone, Debug, clap::Args)]
+#[group(skip)]
 pub struct Config {
     /// Servers, `host:port` separated by commas.
     #[arg(long = "mysql-hosts", env = environment::MYSQL_HOSTS, value_delimiter = ',', required = true)]

@@ -209,7 +209,7 @@ async fn a_single_server_that_is_read_only_is_reported_and_its_writes_wait() {
 
 #[tokio::test]
 async fn a_primary_that_dies_costs_no_acknowledged_write() {
-    let mut group = Group::start(3).await.unwrap();
+    let group = Group::start(3).await.unwrap();
     let test = group.members[0].database().await.unwrap();
     let Way {
         database,

@@ -259,7 +259,11 @@ impl Said {
                             yield self.chunk(&json!({}), Some("stop"), Some(x_groq));
                         }
                         Break::Stall => std::future::pending::<()>().await,
-                        Break::Cut => yield Err(std::io::ErrorKind::ConnectionReset.into()),
+                        Break::Cut => {
+                            // Once the stream has to wait, what was said so far is written.
+                            tokio::time::sleep(Duration::from_millis(20)).await;
+                            yield Err(std::io::ErrorKind::ConnectionReset.into());
+                        }
                     }
                     return;
                 }

@@ -1,13 +1,12 @@
 //! The process of one `mysqld` and its data folder.
 
+use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
+use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::mpsc;
-use std::thread::JoinHandle;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use super::Error;
 
@@ -32,14 +31,25 @@ const OPTIONS: [&str; 11] = [
     "--table-open-cache=400",
 ];
 
+/// Runs its arguments, says their process id, and kills them when its input ends: that happens when
+/// the test lets go of it, and also when the test's process is gone, however it went.
+const GUARD: &str = r#"exec 3<&0; "$@" <&- >&- 2>&- & server=$!; echo $server; exec >&-
+    { read -r _ <&3; kill -KILL $server; } & reader=$!
+    wait $server; kill $reader 2>&-"#;
+
 /// The process of a server.
 pub(super) struct Server {
     pub(super) port: u16,
     pub(super) pid: u32,
     folder: PathBuf,
-    ended: Arc<AtomicBool>,
-    stop: Option<mpsc::Sender<()>>,
-    keeper: Option<JoinHandle<()>>,
+    guard: Mutex<Child>,
+}
+
+/// The account of the root filesystem that runs the server.
+#[derive(Clone, Copy)]
+struct Account {
+    user: u32,
+    group: u32,
 }
 
 impl Server {
@@ -51,29 +61,26 @@ impl Server {
     ) -> Result<Self, Error> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let home = root.join(HOME);
-        prepare_template(&root, &home).await?;
+        let owner = Account::of_mysql(&root)?;
+        prepare_template(&root, &home, owner).await?;
         remove_what_the_dead_left(&home);
-        let name = format!(
-            "run-{}-{}",
-            std::process::id(),
-            NUMBER.fetch_add(1, Ordering::Relaxed)
-        );
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("run-{}-{number}", std::process::id());
         let folder = home.join(&name);
-        run(
-            "cp",
-            tokio::process::Command::new("cp")
-                .arg("-a")
-                .arg(home.join(TEMPLATE))
-                .arg(&folder),
-        )
-        .await?;
-        std::fs::write(folder.join("account.sql"), account)
-            .map_err(|source| Error::Run("mysqld", source))?;
+        let mut copy = tokio::process::Command::new("cp");
+        copy.arg("-a").arg(home.join(TEMPLATE)).arg(&folder);
+        run("cp", &mut copy).await?;
+        let failed = |source| Error::Run("mysqld", source);
+        std::fs::write(folder.join("account.sql"), account).map_err(failed)?;
 
-        let port = free_port().map_err(|source| Error::Run("mysqld", source))?;
+        let port = free_port().map_err(failed)?;
         let inside = format!("/{HOME}/{name}");
-        let mut command = in_root(&root);
-        command
+        let server = in_root(&root, owner);
+        let mut guard = Command::new("sh");
+        guard
+            .args(["-c", GUARD, "guard"])
+            .arg(server.get_program())
+            .args(server.get_args())
             .arg(format!("--datadir={inside}/data"))
             .arg(format!("--socket={inside}/socket"))
             .arg(format!("--pid-file={inside}/pid"))
@@ -81,60 +88,45 @@ impl Server {
             .arg(format!("--log-error={inside}/log"))
             .arg(format!("--port={port}"))
             .args(options)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
             .stderr(Stdio::null());
-
-        let ended = Arc::new(AtomicBool::new(false));
-        let (stop, stopped) = mpsc::channel();
-        let (send_pid, receive_pid) = tokio::sync::oneshot::channel();
-        // The kernel kills the server when the thread that started it ends, so that thread is one
-        // that lives exactly as long as the server shall: not a test's.
-        let keeper = std::thread::spawn({
-            let ended = Arc::clone(&ended);
-            move || match command.spawn() {
-                Ok(child) => {
-                    // A receiver that is gone has dropped `stop` as well.
-                    let _ = send_pid.send(Ok(child.id()));
-                    keep(child, &stopped, &ended);
-                }
-                Err(source) => {
-                    let _ = send_pid.send(Err(source));
-                }
-            }
-        });
-        let pid = match receive_pid.await {
-            Ok(started) => started.map_err(|source| Error::Run("chroot", source))?,
-            Err(_) => return Err(Error::NotStarted(String::new())),
-        };
+        let mut guard = guard.spawn().map_err(|source| Error::Run("sh", source))?;
+        let mut line = String::new();
+        if let Some(output) = guard.stdout.take() {
+            BufReader::new(output)
+                .read_line(&mut line)
+                .map_err(failed)?;
+        }
+        let pid = line
+            .trim()
+            .parse()
+            .map_err(|_| Error::NotStarted(line.clone()))?;
         Ok(Self {
             port,
             pid,
             folder,
-            ended,
-            stop: Some(stop),
-            keeper: Some(keeper),
+            guard: Mutex::new(guard),
         })
     }
 
     /// Whether the process is gone.
     pub(super) fn ended(&self) -> bool {
-        self.ended.load(Ordering::Acquire)
+        let mut guard = self.guard.lock().unwrap_or_else(PoisonError::into_inner);
+        !matches!(guard.try_wait(), Ok(None))
     }
 
     /// The end of the server's log.
     pub(super) fn log(&self) -> String {
-        let log = std::fs::read_to_string(self.folder.join("log")).unwrap_or_default();
-        tail(&log)
+        tail(&std::fs::read_to_string(self.folder.join("log")).unwrap_or_default())
     }
 
     /// Kills the process and waits for its end.
-    pub(super) fn stop(&mut self) {
-        drop(self.stop.take());
-        if let Some(keeper) = self.keeper.take() {
-            // It has nothing to say: a panic there was printed when it happened.
-            let _ = keeper.join();
-        }
+    pub(super) fn stop(&self) {
+        let mut guard = self.guard.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(guard.stdin.take());
+        // It can only fail because the guard was waited for before.
+        let _ = guard.wait();
     }
 }
 
@@ -146,60 +138,54 @@ impl Drop for Server {
     }
 }
 
-/// Watches the process until it ends or shall end.
-fn keep(mut child: Child, stopped: &mpsc::Receiver<()>, ended: &AtomicBool) {
-    let running = |child: &mut Child| matches!(child.try_wait(), Ok(None));
-    while running(&mut child) {
-        if !matches!(
-            stopped.recv_timeout(Duration::from_millis(50)),
-            Err(mpsc::RecvTimeoutError::Timeout)
-        ) {
-            // It can only fail because the process has ended already.
-            let _ = child.kill();
-            let _ = child.wait();
-        }
+impl Account {
+    /// Reads the account's ids, which differ between root filesystems.
+    fn of_mysql(root: &Path) -> Result<Self, Error> {
+        let path = root.join("etc/passwd");
+        let passwd =
+            std::fs::read_to_string(&path).map_err(|source| Error::Run("mysqld", source))?;
+        let ids = passwd.lines().find_map(|line| {
+            let mut fields = line.strip_prefix("mysql:")?.split(':').skip(1);
+            Some(Self {
+                user: fields.next()?.parse().ok()?,
+                group: fields.next()?.parse().ok()?,
+            })
+        });
+        ids.ok_or(Error::NoAccount(path))
     }
-    ended.store(true, Ordering::Release);
 }
 
-/// `mysqld` inside the root filesystem, as its own user, dying with the thread that starts it.
-fn in_root(root: &Path) -> Command {
+/// `mysqld` inside the root filesystem, as its own user.
+fn in_root(root: &Path, Account { user, group }: Account) -> Command {
     let mut command = Command::new("chroot");
-    command.arg(root).args([
-        "setpriv",
-        "--reuid=mysql",
-        "--regid=mysql",
-        "--clear-groups",
-        "--pdeathsig=KILL",
-    ]);
-    command.args(["mysqld", "--no-defaults"]).args(OPTIONS);
+    command.arg(format!("--userspec={user}:{group}")).arg(root);
+    command
+        .args(["/usr/sbin/mysqld", "--no-defaults"])
+        .args(OPTIONS);
     command
 }
 
 /// Initialises the data folder that every server's is a copy of, unless it is there.
-async fn prepare_template(root: &Path, home: &Path) -> Result<(), Error> {
-    if home.join(TEMPLATE).exists() {
+async fn prepare_template(root: &Path, home: &Path, owner: Account) -> Result<(), Error> {
+    let template = home.join(TEMPLATE);
+    if template.exists() {
         return Ok(());
     }
+    let failed = |source| Error::Run("mysqld", source);
     // Other processes may do the same at this moment: the first rename wins.
     let name = format!("init-{}-0", std::process::id());
-    let inside = format!("/{HOME}/{name}");
-    let mut folder = tokio::process::Command::new("chroot");
-    folder
-        .arg(root)
-        .args(["install", "-d", "-o", "mysql", "-g", "mysql", &inside]);
-    run("install", &mut folder).await?;
-    let mut initialise = in_root(root);
+    let made = home.join(&name);
+    std::fs::create_dir_all(&made).map_err(failed)?;
+    chown(&made, Some(owner.user), Some(owner.group)).map_err(failed)?;
+    let mut initialise = in_root(root, owner);
     initialise
         .arg("--initialize-insecure")
-        .arg(format!("--datadir={inside}/data"));
+        .arg(format!("--datadir=/{HOME}/{name}/data"));
     run("mysqld", &mut tokio::process::Command::from(initialise)).await?;
     // Without it each copy gets a server id (UUID) of its own.
-    let made = home.join(&name);
-    std::fs::remove_file(made.join("data/auto.cnf"))
-        .map_err(|source| Error::Run("mysqld", source))?;
-    match std::fs::rename(&made, home.join(TEMPLATE)) {
-        Err(source) if !home.join(TEMPLATE).exists() => Err(Error::Run("mysqld", source)),
+    std::fs::remove_file(made.join("data/auto.cnf")).map_err(failed)?;
+    match std::fs::rename(&made, &template) {
+        Err(source) if !template.exists() => Err(failed(source)),
         _ => Ok(()),
     }
 }
@@ -211,15 +197,14 @@ fn remove_what_the_dead_left(home: &Path) {
     };
     for entry in entries.flatten() {
         let name = entry.file_name();
+        if name == TEMPLATE {
+            continue;
+        }
         let owner = name
             .to_str()
-            .and_then(|name| name.split('-').nth(1))
-            .and_then(|pid| pid.parse::<u32>().ok());
-        let is_template = name == TEMPLATE;
-        if let Some(owner) =
-            owner.filter(|owner| !is_template && !Path::new(&format!("/proc/{owner}")).exists())
-        {
-            tracing::debug!(owner, "removing the data folder of a test that is gone");
+            .and_then(|name| name.split('-').nth(1)?.parse::<u32>().ok());
+        if owner.is_some_and(|owner| !Path::new(&format!("/proc/{owner}")).exists()) {
+            // What cannot be removed now is tried again by the next process.
             let _ = std::fs::remove_dir_all(entry.path());
         }
     }

@@ -61,7 +61,7 @@ impl Deployment {
             inner: Arc::default(),
         };
         let router = Router::new()
-            .route("/v1/register", post(register))
+            .route("/v1/auth/register", post(register))
             .route("/v1/chat", post(chat))
             .route("/v1/conversations", get(conversations))
             .route("/v1/conversations/{id}", axum::routing::delete(delete))
