@@ -87,7 +87,10 @@ pub(super) fn config(settings: &Settings, group_id: Uuid, data: &Path, chosen: &
         ("loose_group_replication_group_name", group_id.to_string()),
         ("loose_group_replication_local_address", address.clone()),
         // Members find each other by address: a new pod's name may not be known yet.
-        ("loose_group_replication_advertise_recovery_endpoints", address),
+        (
+            "loose_group_replication_advertise_recovery_endpoints",
+            address,
+        ),
     ];
     for (name, value) in lines {
         let _ = writeln!(text, "{name}={value}");
@@ -150,8 +153,11 @@ fn account(identity: &Identity, name: &str) -> Vec<String> {
 fn rights(name: &str) -> Vec<(&'static str, String, &'static str)> {
     const ROWS: &str = "SELECT, INSERT, UPDATE, DELETE";
     let on = |schema: &str| format!("`{schema}`.*");
-    let group = ["replication_group_members", "replication_group_member_stats"]
-        .map(|table| ("SELECT", format!("performance_schema.{table}"), ""));
+    let group = [
+        "replication_group_members",
+        "replication_group_member_stats",
+    ]
+    .map(|table| ("SELECT", format!("performance_schema.{table}"), ""));
     let mut rights = match name {
         mysql::USER_ACCOUNT => vec![(ROWS, on(mysql::USERS_SCHEMA), "")],
         mysql::STORAGE_ACCOUNT => vec![(ROWS, on(mysql::CONVERSATIONS_SCHEMA), "")],

@@ -183,7 +183,10 @@ mod tests {
     }
 
     fn group(executed: &str, since: Instant) -> Vec<Answer> {
-        let view = [(2, MemberState::Online, true), (3, MemberState::Online, false)];
+        let view = [
+            (2, MemberState::Online, true),
+            (3, MemberState::Online, false),
+        ];
         vec![
             peer(server(2, executed, &view), since),
             peer(server(3, executed, &view), since),
@@ -193,9 +196,18 @@ mod tests {
     #[test]
     fn an_intent_is_carried_out_once_and_only_for_this_volume() {
         let now = Instant::now();
-        assert_eq!(next("", &[], Some(&intent(5, 1)), now), Step::Bootstrap { epoch: 5 });
-        assert!(matches!(next("", &[], Some(&intent(4, 1)), now), Step::Wait(_)));
-        assert!(matches!(next("", &[], Some(&intent(5, 9)), now), Step::Wait(_)));
+        assert_eq!(
+            next("", &[], Some(&intent(5, 1)), now),
+            Step::Bootstrap { epoch: 5 }
+        );
+        assert!(matches!(
+            next("", &[], Some(&intent(4, 1)), now),
+            Step::Wait(_)
+        ));
+        assert!(matches!(
+            next("", &[], Some(&intent(5, 9)), now),
+            Step::Wait(_)
+        ));
         assert!(matches!(next("", &[], None, now), Step::Wait(_)));
     }
 
@@ -217,7 +229,10 @@ mod tests {
             (3, MemberState::Unreachable, false),
         ];
         let cut = [peer(server(2, "", &view), now)];
-        assert!(matches!(next("", &cut, Some(&intent(5, 1)), now), Step::Wait(_)));
+        assert!(matches!(
+            next("", &cut, Some(&intent(5, 1)), now),
+            Step::Wait(_)
+        ));
     }
 
     #[test]
@@ -230,7 +245,9 @@ mod tests {
         let peers = group(&format!("{SOURCE}:1-9"), later);
         assert_eq!(
             next(&own, &peers, None, before),
-            Step::Doubt { errant: own.parse().unwrap() }
+            Step::Doubt {
+                errant: own.parse().unwrap()
+            }
         );
     }
 

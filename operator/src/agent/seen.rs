@@ -59,7 +59,10 @@ impl Board {
     /// Everything, as it is told to others.
     pub(super) fn facts(&self) -> MemberFacts {
         let known = self.state.borrow();
-        let seen = known.seen.as_ref().filter(|seen| seen.at.elapsed() < SILENCE);
+        let seen = known
+            .seen
+            .as_ref()
+            .filter(|seen| seen.at.elapsed() < SILENCE);
         MemberFacts {
             phase: known.phase,
             record: known.record.clone(),

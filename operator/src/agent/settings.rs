@@ -79,7 +79,9 @@ impl Settings {
     #[must_use]
     pub fn server_number(&self) -> u32 {
         let digits = self.member.rsplit('-').next().unwrap_or_default();
-        digits.parse().map_or(1, |ordinal: u32| ordinal.saturating_add(1))
+        digits
+            .parse()
+            .map_or(1, |ordinal: u32| ordinal.saturating_add(1))
     }
 
     /// The server's socket.

@@ -157,8 +157,9 @@ impl Worker {
 
     fn start(&mut self) -> Result<(), Error> {
         let chosen = match &self.settings.config {
-            Some(path) => std::fs::read_to_string(path)
-                .map_err(io(format!("read {}", path.display())))?,
+            Some(path) => {
+                std::fs::read_to_string(path).map_err(io(format!("read {}", path.display())))?
+            }
             None => String::new(),
         };
         let config = cnf::config(
@@ -172,7 +173,8 @@ impl Worker {
         let runtime = &self.settings.runtime;
         let file = runtime.join("my.cnf");
         write_private(&file, &config).map_err(io("write the configuration"))?;
-        write_private(&runtime.join("init.sql"), &init).map_err(io("write the first statements"))?;
+        write_private(&runtime.join("init.sql"), &init)
+            .map_err(io("write the first statements"))?;
 
         let mut command = std::process::Command::new(&self.settings.mysqld);
         command
@@ -332,9 +334,16 @@ impl Worker {
     async fn check_accounts(&self) -> Result<(), Error> {
         for (account, password) in &self.identity.passwords {
             if let Err(error) = self.server.connect(account, Some(password)).await {
-                tracing::info!(account, error = super::chain(&error), "making the accounts fit the identity");
+                tracing::info!(
+                    account,
+                    error = super::chain(&error),
+                    "making the accounts fit the identity"
+                );
                 let statements = cnf::accounts(&self.identity);
-                return self.server.run("change the accounts", LEAVE, &statements).await;
+                return self
+                    .server
+                    .run("change the accounts", LEAVE, &statements)
+                    .await;
             }
         }
         Ok(())
@@ -356,8 +365,13 @@ impl Worker {
                 && let Some(successor) = self.successor(&seen).await
             {
                 match self.server.hand_over(successor, HAND_OVER).await {
-                    Ok(()) => tracing::info!(to = %successor, took_ms = millis(began), "handed the primary over"),
-                    Err(error) => tracing::warn!(error = super::chain(&error), "failed to hand the primary over"),
+                    Ok(()) => {
+                        tracing::info!(to = %successor, took_ms = millis(began), "handed the primary over")
+                    }
+                    Err(error) => tracing::warn!(
+                        error = super::chain(&error),
+                        "failed to hand the primary over"
+                    ),
                 }
             }
             if seen.server.state() != MemberState::Offline
