@@ -111,11 +111,15 @@ fn container_hindrance(pod: &str, container: &ContainerStatus) -> Option<(Reason
     let image = &container.image;
     let name = &container.name;
     match waiting.reason.as_deref()? {
-        reason @ ("ErrImagePull" | "ImagePullBackOff" | "InvalidImageName"
-        | "ErrImageNeverPull" | "ImageInspectError") => Some((
-            Reason::ImagePullFailed,
-            format!("pod {pod} cannot pull image {image} ({reason}): {detail}"),
-        )),
+        "ErrImagePull" | "ImagePullBackOff" | "InvalidImageName" | "ErrImageNeverPull"
+        | "ImageInspectError" => {
+            // While it waits for the next attempt, kubelet puts the same cause into other words.
+            let cause = detail.rsplit("ErrImagePull: ").next().unwrap_or_default();
+            Some((
+                Reason::ImagePullFailed,
+                format!("pod {pod} cannot pull image {image}: {cause}"),
+            ))
+        }
         "CreateContainerConfigError" | "CreateContainerError" | "RunContainerError" => Some((
             Reason::InvalidSpec,
             format!("container {name} of pod {pod} cannot be started: {detail}"),
@@ -219,12 +223,15 @@ mod tests {
 
     #[test]
     fn an_image_that_cannot_be_pulled_is_named() {
-        let pod = waiting("ImagePullBackOff", "not found");
+        let pod = waiting(
+            "ImagePullBackOff",
+            "Back-off pulling image: ErrImagePull: not found",
+        );
         let (reason, message) = seen(&json!({"observedGeneration": 2}), &[&pod]);
         assert_eq!(reason, Reason::ImagePullFailed);
         assert_eq!(
             message,
-            "pod shop-chat-x cannot pull image registry/chatbot:9 (ImagePullBackOff): not found"
+            "pod shop-chat-x cannot pull image registry/chatbot:9: not found"
         );
     }
 

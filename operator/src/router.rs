@@ -9,7 +9,7 @@ use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 use std::sync::Mutex;
 
-use chatbot_crds::{ChatbotDeployment, ChatbotDeploymentSpec, conditions};
+use chatbot_crds::{ChatbotDeployment, ChatbotDeploymentSpec, ChatbotDeploymentStatus, conditions};
 use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Resource, ResourceExt};
@@ -152,22 +152,22 @@ fn fingerprint(object: &ChatbotDeployment, interest: &Interest) -> u64 {
     object.meta().generation.hash(&mut hasher);
     object.annotations().hash(&mut hasher);
     object.meta().deletion_timestamp.is_some().hash(&mut hasher);
-    if let Some(status) = &object.status {
-        for condition in &status.conditions {
-            let own = interest.writes.contains(&condition.type_.as_str());
-            if own || SUMMARY.contains(&condition.type_.as_str()) {
-                continue;
-            }
-            (&condition.type_, &condition.status, &condition.reason).hash(&mut hasher);
-            if interest.sums_up {
-                (&condition.message, condition.observed_generation).hash(&mut hasher);
-            }
+    let nothing = ChatbotDeploymentStatus::default();
+    let status = object.status.as_ref().unwrap_or(&nothing);
+    for condition in &status.conditions {
+        let own = interest.writes.contains(&condition.type_.as_str());
+        if own || SUMMARY.contains(&condition.type_.as_str()) {
+            continue;
         }
-        // Whether a database takes writes starts the migration.
-        let primary = status.components.mysql.as_ref().map(|part| &part.primary);
-        if interest.component != names::MYSQL {
-            primary.hash(&mut hasher);
+        (&condition.type_, &condition.status, &condition.reason).hash(&mut hasher);
+        if interest.sums_up {
+            (&condition.message, condition.observed_generation).hash(&mut hasher);
         }
+    }
+    // Whether a database takes writes starts the migration.
+    let primary = status.components.mysql.as_ref().map(|part| &part.primary);
+    if interest.component != names::MYSQL {
+        primary.hash(&mut hasher);
     }
     hasher.finish()
 }

@@ -1,7 +1,7 @@
 //! Wires the operator: election, watches, a controller per component, probes.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use chatbot_contract::Workload;
@@ -165,7 +165,7 @@ fn spawn_scopes(
     };
     let recorder = Recorder::new(client.clone(), reporter);
     let settings = Arc::new(settings);
-    let mut filled: Vec<BoxFuture<'static, bool>> = Vec::new();
+    let unfilled = Arc::new(AtomicUsize::new(scopes.len()));
     for scope in scopes {
         let watches = Watches::new();
         let context = Context {
@@ -191,25 +191,22 @@ fn spawn_scopes(
         for watch in watches.start(client, &scope, &router, &invalid) {
             tasks.spawn(watch);
         }
-        let stores = context.stores.clone();
-        filled.push(async move { stores.filled().await }.boxed());
         let stores = context.stores;
+        let ready = Arc::clone(&health.ready);
+        let unfilled = Arc::clone(&unfilled);
         tasks.spawn(async move {
-            // A controller that sees half of what is there would make decisions on it.
-            if stores.filled().await {
-                futures::future::join_all(futures).await;
+            // A controller that sees half of what is there would make decisions on it. Nobody else
+            // may wait for the caches: kube wakes one waiter only.
+            if !stores.filled().await {
+                return;
             }
+            if unfilled.fetch_sub(1, Ordering::Relaxed) == 1 {
+                tracing::info!("the caches are filled");
+                ready.store(true, Ordering::Relaxed);
+            }
+            futures::future::join_all(futures).await;
         });
     }
-    let ready = Arc::clone(&health.ready);
-    tasks.spawn(async move {
-        let all = futures::future::join_all(filled).await;
-        if all.into_iter().all(|filled| filled) {
-            tracing::info!("the caches are filled");
-            ready.store(true, Ordering::Relaxed);
-        }
-        std::future::pending::<()>().await;
-    });
 }
 
 /// The controllers of one scope.
