@@ -1,2 +1,19 @@
 //! The one binary of the workloads.
-fn main() {}
+
+mod migrate;
+mod runtime;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match runtime::Cli::parse().run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("chatbot: {}", chatbot_runtime::telemetry::chain(&error));
+            ExitCode::from(error.exit_code())
+        }
+    }
+}

@@ -1,1 +1,242 @@
 //! The public door: authentication, REST, WebSocket, the web page.
+//!
+//! It owns nothing durable: it checks who asks ([`tokens`]), passes requests on to the workload that
+//! owns their subject, and keeps a client's turn alive while the process that answers it changes
+//! ([`turn`]).
+
+mod accounts;
+mod chat;
+mod conversations;
+pub mod openapi;
+mod page;
+mod socket;
+pub mod tokens;
+pub mod turn;
+
+use axum::Router;
+use axum::extract::FromRef;
+use axum::http::{HeaderName, HeaderValue, Method, header};
+use axum::middleware::map_response;
+use axum::response::Response;
+use axum::routing::{any, get, post};
+use chatbot_api::{IDEMPOTENCY_KEY, REQUEST_ID};
+use chatbot_contract::{Workload, environment};
+use chatbot_runtime::auth::{InternalAuth, InternalAuthConfig};
+use chatbot_runtime::client::{self, Client};
+use chatbot_runtime::config::ConfigError;
+use chatbot_runtime::context::{Context, Shutdown};
+use chatbot_runtime::error::SHOULD_RETRY;
+use chatbot_runtime::serve::Service;
+use tower_http::cors::{AllowOrigin, CorsLayer};
+use url::Url;
+
+use tokens::Tokens;
+
+/// Settings of the gateway.
+#[derive(Clone, Debug, clap::Args)]
+#[group(skip)]
+pub struct Config {
+    /// The key of calls between workloads.
+    #[command(flatten)]
+    pub auth: InternalAuthConfig,
+    /// Base URL of the user workload.
+    #[arg(long, env = environment::USER_URL)]
+    pub user_url: Url,
+    /// Base URL of the chat workload.
+    #[arg(long, env = environment::CHAT_URL)]
+    pub chat_url: Url,
+    /// Base URL of the storage workload.
+    #[arg(long, env = environment::STORAGE_URL)]
+    pub storage_url: Url,
+    /// URL under which users reach the system: the `iss` of access tokens.
+    #[arg(long, env = environment::PUBLIC_URL)]
+    pub public_url: String,
+    /// Origins of web pages elsewhere that may call this interface; `*` for all.
+    #[arg(long, env = environment::CORS_ORIGINS, value_delimiter = ',')]
+    pub cors_origins: Vec<String>,
+}
+
+/// What handlers use.
+#[derive(Clone)]
+pub struct AppState {
+    /// Checks access tokens.
+    pub tokens: Tokens,
+    /// The other workloads.
+    pub callees: Callees,
+    /// How sessions learn of the end.
+    pub shutdown: Shutdown,
+}
+
+/// The workloads behind the gateway.
+#[derive(Clone)]
+pub struct Callees {
+    /// Owns accounts.
+    pub user: Client,
+    /// Generates answers.
+    pub chat: Client,
+    /// Owns conversations.
+    pub storage: Client,
+}
+
+impl FromRef<AppState> for Tokens {
+    fn from_ref(state: &AppState) -> Self {
+        state.tokens.clone()
+    }
+}
+
+impl FromRef<AppState> for Callees {
+    fn from_ref(state: &AppState) -> Self {
+        state.callees.clone()
+    }
+}
+
+/// Wires the workload.
+///
+/// # Errors
+/// Fails when a setting cannot be used.
+pub fn service(config: Config, context: &Context) -> Result<Service, ConfigError> {
+    let Config {
+        auth,
+        user_url,
+        chat_url,
+        storage_url,
+        public_url,
+        cors_origins,
+    } = config;
+    let cors = cors(&cors_origins)?;
+    let auth = InternalAuth::load(&auth, context.workload)?;
+    let http = client::http();
+    let callee = |workload, url| Client::new(http.clone(), workload, url, auth.clone());
+    let callees = Callees {
+        user: callee(Workload::User, user_url),
+        chat: callee(Workload::Chat, chat_url),
+        storage: callee(Workload::Storage, storage_url),
+    };
+    let tokens = Tokens::new(callees.user.clone(), public_url.trim_end_matches('/'));
+    let gate = context.health.gate("the key set of access tokens");
+    let state = AppState {
+        tokens: tokens.clone(),
+        callees,
+        shutdown: context.shutdown.clone(),
+    };
+    let mut router = router(state);
+    if let Some(cors) = cors {
+        router = router.layer(cors);
+    }
+    Ok(Service::new(router).background("key set", tokens.follow(gate)))
+}
+
+/// All routes.
+pub fn router(state: AppState) -> Router {
+    Router::new()
+        .route("/v1/auth/register", post(accounts::register))
+        .route("/v1/auth/login", post(accounts::login))
+        .route("/v1/auth/refresh", post(accounts::refresh))
+        .route("/v1/auth/logout", post(accounts::logout))
+        .route("/v1/me", get(accounts::me))
+        .route("/v1/chat", post(chat::chat))
+        .route("/v1/conversations", get(conversations::list))
+        .route(
+            "/v1/conversations/{conversation_id}",
+            get(conversations::read).delete(conversations::delete),
+        )
+        .route(
+            "/v1/conversations/{conversation_id}/messages",
+            get(conversations::messages),
+        )
+        .route("/v1/ws", any(socket::upgrade))
+        .route("/.well-known/jwks.json", get(accounts::jwks))
+        .with_state(state)
+        // What belongs to one user is kept by no cache between.
+        .layer(map_response(private))
+        .route("/openapi.json", get(openapi::serve))
+        .merge(page::router())
+        .layer(map_response(no_sniffing))
+}
+
+async fn private(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers
+        .entry(header::CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+async fn no_sniffing(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    response
+}
+
+/// No origin is configured: no page elsewhere may call. Tokens travel in a header, never in a
+/// cookie, so credentials in the sense of CORS are not needed.
+fn cors(origins: &[String]) -> Result<Option<CorsLayer>, ConfigError> {
+    let origins: Vec<&str> = origins
+        .iter()
+        .map(|origin| origin.trim())
+        .filter(|o| !o.is_empty())
+        .collect();
+    if origins.is_empty() {
+        return Ok(None);
+    }
+    let allowed = if origins.contains(&"*") {
+        AllowOrigin::any()
+    } else {
+        AllowOrigin::list(
+            origins
+                .into_iter()
+                .map(origin)
+                .collect::<Result<Vec<_>, _>>()?,
+        )
+    };
+    let own = HeaderName::from_static;
+    Ok(Some(
+        CorsLayer::new()
+            .allow_origin(allowed)
+            .allow_methods([Method::GET, Method::POST, Method::DELETE])
+            .allow_headers([
+                header::AUTHORIZATION,
+                header::CONTENT_TYPE,
+                own(IDEMPOTENCY_KEY),
+                own(REQUEST_ID),
+            ])
+            .expose_headers([header::RETRY_AFTER, SHOULD_RETRY, own(REQUEST_ID)])
+            .max_age(std::time::Duration::from_secs(3600)),
+    ))
+}
+
+fn origin(text: &str) -> Result<HeaderValue, ConfigError> {
+    let wrong = || {
+        let problem = format!("`{text}` is no origin; write https://host or https://host:port");
+        ConfigError::invalid(environment::CORS_ORIGINS, problem)
+    };
+    let url = Url::parse(text).map_err(|_| wrong())?;
+    if !url.origin().is_tuple() || url.origin().ascii_serialization() != text {
+        return Err(wrong());
+    }
+    HeaderValue::from_str(text).map_err(|_| wrong())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::cors;
+
+    #[test]
+    fn an_origin_has_a_scheme_and_no_path() {
+        let taken = |origin: &str| cors(&[origin.to_owned()]).is_ok();
+        assert!(taken("https://chat.example"));
+        assert!(taken("http://localhost:3000"));
+        assert!(taken("*"));
+        for bad in [
+            "chat.example",
+            "https://chat.example/",
+            "https://chat.example/x",
+            "null",
+        ] {
+            assert!(!taken(bad), "{bad}");
+        }
+    }
+}

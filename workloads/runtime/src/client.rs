@@ -11,8 +11,9 @@ use backon::{BackoffBuilder as _, ExponentialBuilder};
 use chatbot_api::error::{ErrorCode, ErrorOut};
 use chatbot_api::{IDEMPOTENCY_KEY, REQUEST_ID};
 use chatbot_contract::Workload;
+use reqwest::Method;
+pub use reqwest::Response;
 use reqwest::header::RETRY_AFTER;
-use reqwest::{Method, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
@@ -234,7 +235,10 @@ impl Call<'_> {
                 Err(_) => return Err(self.away("no answer in time")),
             };
             let delay = delays.next().unwrap_or(CONNECT);
-            let again = failure.may_be_tried_again(idempotent) && Instant::now() + delay < give_up;
+            // A long answer may break late: the time for attempts begins when the first one fails.
+            let stop_trying = *stop_trying.get_or_insert_with(|| Instant::now() + RETRIES);
+            let next = Instant::now() + delay;
+            let again = failure.may_be_tried_again(idempotent) && next < give_up.min(stop_trying);
             match failure {
                 Failure::Answered(error) if !again => return Err(error),
                 Failure::Broken(error) if error.is_decode() => {

@@ -1,0 +1,159 @@
+//! Wires a workload to the process: arguments, logs, sockets, signals.
+
+use chatbot_contract::Workload;
+use chatbot_runtime::config::{Common, ConfigError};
+use chatbot_runtime::context::Context;
+use chatbot_runtime::serve::{self, Listeners, ServeError, Service};
+use chatbot_runtime::telemetry::{self, TelemetryError};
+use clap::{Args, Parser, Subcommand};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::migrate::{self, MigrateError};
+
+/// The chatbot: one program, run once for each workload.
+#[derive(Parser)]
+#[command(name = "chatbot", version, about)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// The public door: REST, WebSocket, the web page.
+    Gateway(Process<chatbot_gateway::Config>),
+    /// Generates answers.
+    Chat(Process<chatbot_chat::Config>),
+    /// Owns accounts.
+    User(Process<chatbot_user::Config>),
+    /// Owns conversations.
+    Storage(Process<chatbot_storage::Config>),
+    /// Brings the database up to date and ends.
+    Migrate(migrate::Config),
+    /// Prints the description of the public interface and ends.
+    Openapi,
+}
+
+/// A workload's settings, and those of every process.
+#[derive(Args)]
+#[group(skip)]
+struct Process<C: Args> {
+    #[command(flatten)]
+    common: Common,
+    #[command(flatten)]
+    config: C,
+}
+
+/// Why the process ended.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RunError {
+    /// A setting cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Logs cannot be written.
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
+    /// An address cannot be listened on.
+    #[error("failed to listen on {address}")]
+    Listen {
+        address: std::net::SocketAddr,
+        source: std::io::Error,
+    },
+    /// Signals cannot be received.
+    #[error("failed to wait for signals")]
+    Signal(#[source] std::io::Error),
+    /// Serving failed.
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+    /// The database was not brought up to date.
+    #[error(transparent)]
+    Migrate(#[from] MigrateError),
+}
+
+impl RunError {
+    /// After sysexits(3): 78 for a setting, 75 for what may work later, 1 for everything else. 2 is
+    /// clap's, for arguments.
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            Self::Config(_) | Self::Telemetry(_) => 78,
+            Self::Migrate(error) if error.may_work_later() => 75,
+            Self::Listen { .. } | Self::Signal(_) | Self::Serve(_) | Self::Migrate(_) => 1,
+        }
+    }
+}
+
+impl Cli {
+    pub(crate) async fn run(self) -> Result<(), RunError> {
+        // Only fails where one is installed already, and nobody else does that.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        match self.command {
+            Command::Gateway(process) => {
+                process
+                    .run(Workload::Gateway, chatbot_gateway::service)
+                    .await
+            }
+            Command::Chat(process) => process.run(Workload::Chat, chatbot_chat::service).await,
+            Command::User(process) => process.run(Workload::User, chatbot_user::service).await,
+            Command::Storage(process) => {
+                process
+                    .run(Workload::Storage, chatbot_storage::service)
+                    .await
+            }
+            Command::Migrate(config) => {
+                telemetry::init(&config.log)?;
+                Ok(migrate::run(config).await?)
+            }
+            Command::Openapi => {
+                print!("{}", chatbot_gateway::openapi::json());
+                Ok(())
+            }
+        }
+    }
+}
+
+impl<C: Args> Process<C> {
+    async fn run(
+        self,
+        workload: Workload,
+        wire: impl FnOnce(C, &Context) -> Result<Service, ConfigError>,
+    ) -> Result<(), RunError> {
+        let Self { common, config } = self;
+        telemetry::init(&common.log)?;
+        let context = Context::new(workload);
+        let service = wire(config, &context)?;
+        let listeners = Listeners {
+            interface: listen(common.listen).await?,
+            admin: listen(common.admin_listen).await?,
+        };
+        let mut terminate = signal(SignalKind::terminate()).map_err(RunError::Signal)?;
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::Signal)?;
+        let stop = async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        };
+        tracing::info!(%workload, listen = %common.listen, version = env!("CARGO_PKG_VERSION"), "serving");
+        serve::run(listeners, service, context, common.drain(), stop).await?;
+        Ok(())
+    }
+}
+
+async fn listen(address: std::net::SocketAddr) -> Result<TcpListener, RunError> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|source| RunError::Listen { address, source })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::Cli;
+
+    #[test]
+    fn the_arguments_of_every_workload_fit_together() {
+        Cli::command().debug_assert();
+    }
+}

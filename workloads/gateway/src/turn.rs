@@ -1,0 +1,212 @@
+//! A turn as its client sees it: one stream of events, whatever happens to the process behind it.
+//!
+//! When the chat workload goes away in the middle, the same request is sent again with the same
+//! idempotency key. The message is stored once, whoever asks how often; an answer that was stored
+//! comes back at once; an unfinished one is begun again, and the client is told to forget its pieces.
+
+use std::time::Duration;
+
+use async_stream::stream;
+use backon::{BackoffBuilder as _, ExponentialBuilder};
+use chatbot_api::error::ErrorCode;
+use chatbot_api::internal::chat;
+use chatbot_api::turns::{ChatIn, TurnEvent};
+use chatbot_runtime::auth::Caller;
+use chatbot_runtime::client::Client;
+use chatbot_runtime::error::ApiError;
+use chatbot_runtime::extract::IdempotencyKey;
+use eventsource_stream::Eventsource as _;
+use futures::{Stream, StreamExt as _};
+use tokio::time::Instant;
+
+/// How long a turn is tried again after the last event that brought it forward.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The chat workload sends a comment at least every 10 s; this much silence means it is gone.
+const SILENCE: Duration = Duration::from_secs(35);
+
+/// The request a turn was asked for with.
+#[derive(Clone)]
+pub struct Asked {
+    /// For whom.
+    pub caller: Caller,
+    /// The key that makes it one turn.
+    pub key: IdempotencyKey,
+    /// What.
+    pub request: ChatIn,
+}
+
+/// Runs a turn. An error is the first and only item: nothing was accepted. After `accepted`, every
+/// failure is an event, and the last item is `done` or `error`.
+pub fn events(
+    chat: Client,
+    asked: Asked,
+) -> impl Stream<Item = Result<TurnEvent, ApiError>> + Send {
+    stream! {
+        let mut shown = Shown::default();
+        let mut delays = delays();
+        let mut give_up = Instant::now() + PATIENCE;
+        loop {
+            let lost = 'attempt: {
+                let mut incoming = match ask(&chat, &asked).await {
+                    Ok(response) => incoming(response),
+                    Err(error) if shown.accepted && may_pass(&error) => break 'attempt error,
+                    Err(error) => {
+                        yield shown.failure(error);
+                        return;
+                    }
+                };
+                loop {
+                    let next = tokio::time::timeout(SILENCE, incoming.next()).await;
+                    let event = match next {
+                        Ok(Some(Ok(Some(event)))) => event,
+                        Ok(Some(Ok(None))) => continue,
+                        Ok(Some(Err(error))) => break 'attempt gone(&error),
+                        Ok(None) => break 'attempt gone(&"the stream ended before its last event"),
+                        Err(_) => break 'attempt gone(&"the stream fell silent"),
+                    };
+                    if let TurnEvent::Error { error } = event {
+                        let error = ApiError::from(error);
+                        if may_pass(&error) {
+                            break 'attempt error;
+                        }
+                        yield shown.failure(error);
+                        return;
+                    }
+                    give_up = Instant::now() + PATIENCE;
+                    delays = self::delays();
+                    let last = matches!(event, TurnEvent::Done { .. });
+                    if let Some(event) = shown.next(event) {
+                        yield Ok(event);
+                    }
+                    if last {
+                        return;
+                    }
+                }
+            };
+            let delay = delays.next().unwrap_or(PATIENCE);
+            if Instant::now() + delay >= give_up {
+                yield shown.failure(lost);
+                return;
+            }
+            tracing::info!(code = ?lost.code, accepted = shown.accepted, "a turn is asked for again");
+            tokio::time::sleep(delay).await;
+        }
+    }
+}
+
+/// What the client was shown, over all attempts.
+#[derive(Default)]
+struct Shown {
+    accepted: bool,
+    pieces: bool,
+}
+
+impl Shown {
+    /// What to show of an attempt's event.
+    fn next(&mut self, event: TurnEvent) -> Option<TurnEvent> {
+        match event {
+            TurnEvent::Accepted { .. } if self.accepted => {
+                std::mem::take(&mut self.pieces).then_some(TurnEvent::Restarted {})
+            }
+            TurnEvent::Accepted { .. } => {
+                self.accepted = true;
+                Some(event)
+            }
+            TurnEvent::Delta { .. } => {
+                self.pieces = true;
+                Some(event)
+            }
+            TurnEvent::Restarted {} => {
+                self.pieces = false;
+                Some(event)
+            }
+            TurnEvent::Done { .. } | TurnEvent::Error { .. } => Some(event),
+        }
+    }
+
+    fn failure(&self, error: ApiError) -> Result<TurnEvent, ApiError> {
+        if self.accepted {
+            Ok(TurnEvent::Error {
+                error: error.detail(),
+            })
+        } else {
+            Err(error)
+        }
+    }
+}
+
+fn delays() -> backon::ExponentialBackoff {
+    ExponentialBuilder::new()
+        .with_min_delay(Duration::from_millis(50))
+        .with_max_delay(Duration::from_secs(2))
+        .without_max_times()
+        .with_jitter()
+        .build()
+}
+
+/// Another attempt can go well: a part was away.
+fn may_pass(error: &ApiError) -> bool {
+    error.code == ErrorCode::Unavailable
+}
+
+fn gone(error: &dyn std::fmt::Display) -> ApiError {
+    tracing::warn!(error = error.to_string(), "the stream of a turn broke");
+    ApiError::unavailable("the answer was interrupted; try again")
+}
+
+async fn ask(chat: &Client, asked: &Asked) -> Result<chatbot_runtime::client::Response, ApiError> {
+    let Asked {
+        caller,
+        key,
+        request,
+    } = asked;
+    let request = ChatIn {
+        stream: true,
+        ..request.clone()
+    };
+    chat.post(chat::TURNS, &[])
+        .on_behalf_of(caller)
+        .key(key)
+        .json(&request)
+        .events()
+        .send()
+        .await
+}
+
+/// The events of a response; `None` for an event that a newer release knows and we do not.
+fn incoming(
+    response: chatbot_runtime::client::Response,
+) -> impl Stream<Item = Result<Option<TurnEvent>, String>> + Send + Unpin {
+    Box::pin(response.bytes_stream().eventsource().map(|event| {
+        let event = event.map_err(|error| error.to_string())?;
+        Ok(serde_json::from_str(&event.data).ok())
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use chatbot_api::turns::TurnEvent;
+
+    use super::Shown;
+
+    fn delta() -> TurnEvent {
+        TurnEvent::Delta {
+            content: "x".to_owned(),
+        }
+    }
+
+    #[test]
+    fn pieces_of_a_broken_attempt_are_taken_back_once() {
+        let mut shown = Shown {
+            accepted: true,
+            pieces: false,
+        };
+        assert_eq!(shown.next(delta()), Some(delta()));
+        assert_eq!(
+            shown.next(TurnEvent::Restarted {}),
+            Some(TurnEvent::Restarted {})
+        );
+        assert!(!shown.pieces);
+    }
+}
