@@ -23,6 +23,9 @@ pub(super) const TLS_FOLDER: &str = "/etc/chatbot-tls";
 /// Key of the configuration in the ConfigMap.
 pub(super) const FILE: &str = "nginx.conf";
 
+/// Where nginx writes the number of its first process.
+pub(super) const PID_FILE: &str = "/tmp/nginx.pid";
+
 /// Idle connections to a gateway are closed after this time (seconds).
 const KEEPALIVE_SECONDS: u64 = 2;
 const _: () = assert!(
@@ -54,7 +57,7 @@ pub(super) fn configuration(plan: &Plan) -> String {
     let mut text = format!(
         r#"# Written by the operator.
 worker_processes 1;
-pid /tmp/nginx.pid;
+pid {PID_FILE};
 error_log stderr warn;
 worker_shutdown_timeout {SHUTDOWN_SECONDS}s;
 

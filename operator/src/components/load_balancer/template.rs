@@ -10,7 +10,7 @@ use k8s_openapi::api::core::v1::{
 use kube::api::ObjectMeta;
 use sha2::{Digest, Sha256};
 
-use super::configuration::{FILE, FOLDER, TLS_FOLDER, configuration};
+use super::configuration::{FILE, FOLDER, PID_FILE, TLS_FOLDER, configuration};
 use super::{Plan, container_ports};
 use crate::apply::hex;
 use crate::build::pod;
@@ -25,13 +25,7 @@ pub(super) fn template(plan: &Plan) -> PodTemplateSpec {
     let labels = labels::common(&plan.deployment, names::LOAD_BALANCER);
     let selector = labels::selector(&plan.deployment, names::LOAD_BALANCER);
     let file = format!("{FOLDER}/{FILE}");
-    let program = |more: &[&str]| -> Vec<String> {
-        ["nginx", "-e", "stderr", "-c", &file]
-            .iter()
-            .chain(more)
-            .map(|word| (*word).to_owned())
-            .collect()
-    };
+    let command = ["nginx", "-e", "stderr", "-c", &file, "-g", "daemon off;"];
     let mut volumes = vec![
         Volume {
             name: "configuration".to_owned(),
@@ -74,7 +68,7 @@ pub(super) fn template(plan: &Plan) -> PodTemplateSpec {
                 name: "nginx".to_owned(),
                 image: Some(plan.image.clone()),
                 image_pull_policy: Some("IfNotPresent".to_owned()),
-                command: Some(program(&["-g", "daemon off;"])),
+                command: Some(command.map(str::to_owned).into()),
                 ports: Some(
                     container_ports()
                         .into_iter()
@@ -85,7 +79,7 @@ pub(super) fn template(plan: &Plan) -> PodTemplateSpec {
                 lifecycle: Some(Lifecycle {
                     pre_stop: Some(LifecycleHandler {
                         exec: Some(ExecAction {
-                            command: Some(stop(&program(&["-s", "quit"]))),
+                            command: Some(stop()),
                         }),
                         ..LifecycleHandler::default()
                     }),
@@ -108,9 +102,13 @@ pub(super) fn template(plan: &Plan) -> PodTemplateSpec {
 
 /// Serves on until the Service has forgotten the pod, then lets running requests end. The signal
 /// that follows this command would cut them, so it lasts until nginx is gone, which ends it too.
-fn stop(quit: &[String]) -> Vec<String> {
-    let quit = quit.join(" ");
-    let script = format!("sleep {DRAIN_SECONDS}; {quit}; sleep {SHUTDOWN_SECONDS}");
+///
+/// `nginx -s quit` is no use here: it reads the configuration first, and fails when the gateway's
+/// Service is already deleted.
+fn stop() -> Vec<String> {
+    let script = format!(
+        "sleep {DRAIN_SECONDS}; kill -QUIT \"$(cat {PID_FILE})\"; sleep {SHUTDOWN_SECONDS}"
+    );
     vec!["/bin/sh".to_owned(), "-c".to_owned(), script]
 }
 
