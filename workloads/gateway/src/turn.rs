@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn pieces_of_a_broken_attempt_are_taken_back_once() {
+    fn a_restart_that_comes_from_behind_is_passed_on() {
         let mut shown = Shown {
             accepted: true,
             pieces: false,
