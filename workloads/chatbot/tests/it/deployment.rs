@@ -1,0 +1,232 @@
+//! What the operator makes, as processes on this machine.
+
+use std::collections::BTreeMap;
+use std::net::TcpListener;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use chatbot_contract::environment as env;
+use chatbot_contract::identity::{KeyRing, RingKey, SigningKey, SigningKeys};
+use chatbot_contract::{MIGRATE, Workload, paths};
+use chatbot_testkit::groq::{Groq, Serving};
+use chatbot_testkit::mysql::Mysql;
+use p256::elliptic_curve::rand_core::OsRng;
+use p256::pkcs8::{EncodePrivateKey as _, LineEnding};
+use tempfile::TempDir;
+use uuid::Uuid;
+
+use crate::process::{PAUSE, Process};
+
+/// All workloads, ready.
+pub(crate) struct Deployment {
+    pub(crate) http: reqwest::Client,
+    processes: BTreeMap<Workload, Process>,
+    ports: BTreeMap<Workload, (u16, u16)>,
+    folder: TempDir,
+    mysql: Arc<Mysql>,
+    account: String,
+    groq: Serving,
+}
+
+impl Deployment {
+    pub(crate) async fn start() -> Self {
+        // Another test of this process may have been first.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let mysql = Mysql::shared().await.unwrap();
+        let account = format!("t{}", &Uuid::new_v4().simple().to_string()[..12]);
+        let folder = TempDir::new().unwrap();
+        write_identity(&folder, &account);
+        // It may make schemas whose names begin with its own.
+        let statements = [
+            format!("CREATE USER '{account}'@'%' IDENTIFIED BY '{account}'"),
+            format!("GRANT ALL ON `{account}\\_%`.* TO '{account}'@'%'"),
+        ];
+        mysql.execute(&statements).await.unwrap();
+        let mut deployment = Self {
+            http: reqwest::Client::new(),
+            processes: BTreeMap::new(),
+            ports: Workload::ALL
+                .into_iter()
+                .map(|workload| (workload, (free_port(), free_port())))
+                .collect(),
+            folder,
+            mysql,
+            account,
+            groq: Groq::new(Some("key".to_owned())).serve().await.unwrap(),
+        };
+        let mut migration = deployment.migrate();
+        assert!(migration.ended().await.success(), "{}", migration.errors());
+        for workload in Workload::ALL {
+            let process = deployment.process(workload.name(), deployment.environment(workload));
+            deployment.processes.insert(workload, process);
+        }
+        for workload in Workload::ALL {
+            deployment.wait_until_ready(workload).await;
+        }
+        deployment
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!(
+            "http://127.0.0.1:{}{path}",
+            self.ports[&Workload::Gateway].0
+        )
+    }
+
+    pub(crate) fn admin(&self, workload: Workload, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.ports[&workload].1)
+    }
+
+    /// Takes a process out, to do something to it.
+    pub(crate) fn take(&mut self, workload: Workload) -> Process {
+        self.processes.remove(&workload).unwrap()
+    }
+
+    pub(crate) fn migrate(&self) -> Process {
+        let account = &self.account;
+        let mut environment = self.mysql_environment();
+        environment.push((env::MYSQL_USERS_SCHEMA, format!("{account}_users")));
+        environment.push((
+            env::MYSQL_CONVERSATIONS_SCHEMA,
+            format!("{account}_conversations"),
+        ));
+        self.process(MIGRATE, environment)
+    }
+
+    /// Starts a workload with one setting changed.
+    pub(crate) fn broken(
+        &self,
+        workload: Workload,
+        variable: &'static str,
+        value: &str,
+    ) -> Process {
+        let mut environment = self.environment(workload);
+        environment.retain(|(name, _)| ![variable, env::LISTEN, env::ADMIN_LISTEN].contains(name));
+        environment.push((variable, value.to_owned()));
+        self.process(workload.name(), environment)
+    }
+
+    fn process(&self, command: &str, environment: Vec<(&'static str, String)>) -> Process {
+        let environment = environment
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect();
+        Process::start(
+            vec![command.to_owned()],
+            environment,
+            self.folder.path().join(format!("{command}.log")),
+        )
+    }
+
+    async fn wait_until_ready(&mut self, workload: Workload) {
+        let url = self.admin(workload, paths::READYZ);
+        loop {
+            if let Ok(answer) = reqwest::get(&url).await
+                && answer.status() == 200
+            {
+                return;
+            }
+            let process = self.processes.get_mut(&workload).unwrap();
+            assert!(process.runs(), "{workload} has ended: {}", process.errors());
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    fn environment(&self, workload: Workload) -> Vec<(&'static str, String)> {
+        let local = |port: u16| format!("127.0.0.1:{port}");
+        let url = |workload| format!("http://{}", local(self.ports[&workload].0));
+        let (port, admin) = self.ports[&workload];
+        let mut environment = vec![
+            (env::LISTEN, local(port)),
+            (env::ADMIN_LISTEN, local(admin)),
+            (env::DRAIN_SECONDS, "0".to_owned()),
+            (env::INTERNAL_KEY_FILE, self.file("internal-key")),
+        ];
+        match workload {
+            Workload::Gateway => environment.extend([
+                (env::USER_URL, url(Workload::User)),
+                (env::CHAT_URL, url(Workload::Chat)),
+                (env::STORAGE_URL, url(Workload::Storage)),
+                (env::PUBLIC_URL, "http://chat.example".to_owned()),
+            ]),
+            Workload::Chat => environment.extend([
+                (env::STORAGE_URL, url(Workload::Storage)),
+                (env::LLM_PROVIDER, "groq".to_owned()),
+                (env::LLM_BASE_URL, self.groq.base_url()),
+                (env::LLM_API_KEY_FILE, self.file("password-key")),
+                (env::LLM_MODEL, "openai/gpt-oss-20b".to_owned()),
+            ]),
+            Workload::User => {
+                environment.extend(self.mysql_environment());
+                environment.extend([
+                    (env::MYSQL_SCHEMA, format!("{}_users", self.account)),
+                    (env::SIGNING_KEYS_FILE, self.file("signing-keys.json")),
+                    (env::PUBLIC_URL, "http://chat.example".to_owned()),
+                ]);
+            }
+            Workload::Storage => {
+                environment.extend(self.mysql_environment());
+                environment.extend([
+                    (env::MYSQL_SCHEMA, format!("{}_conversations", self.account)),
+                    (env::KEY_RING_FILE, self.file("key-ring.json")),
+                ]);
+            }
+        }
+        environment
+    }
+
+    fn mysql_environment(&self) -> Vec<(&'static str, String)> {
+        vec![
+            (env::MYSQL_HOSTS, self.mysql.address()),
+            (env::MYSQL_TOPOLOGY, "single".to_owned()),
+            (env::MYSQL_USER, self.account.clone()),
+            (env::MYSQL_PASSWORD_FILE, self.file("password")),
+        ]
+    }
+
+    fn file(&self, name: &str) -> String {
+        self.folder.path().join(name).display().to_string()
+    }
+}
+
+fn write_identity(folder: &TempDir, password: &str) {
+    let write =
+        |name: &str, content: &[u8]| std::fs::write(folder.path().join(name), content).unwrap();
+    let secret =
+        || STANDARD.encode([Uuid::new_v4().into_bytes(), Uuid::new_v4().into_bytes()].concat());
+    let ring = KeyRing {
+        current: "r1".to_owned(),
+        keys: vec![RingKey {
+            id: "r1".to_owned(),
+            secret: secret(),
+        }],
+    };
+    let private = p256::SecretKey::random(&mut OsRng)
+        .to_pkcs8_pem(LineEnding::LF)
+        .unwrap();
+    let signing = SigningKey {
+        id: "s1".to_owned(),
+        private_key: private.to_string(),
+        signs_from: 0,
+    };
+    write("password", password.as_bytes());
+    write("password-key", b"key");
+    write("internal-key", secret().as_bytes());
+    write("key-ring.json", &serde_json::to_vec(&ring).unwrap());
+    write(
+        "signing-keys.json",
+        &serde_json::to_vec(&SigningKeys {
+            keys: vec![signing],
+        })
+        .unwrap(),
+    );
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
+}
