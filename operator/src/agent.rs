@@ -168,7 +168,7 @@ pub async fn run(settings: Settings) -> Result<(), Error> {
         problem: None,
         crashes: 0,
     });
-    let server = sql::Server::new(settings.socket());
+    let server = sql::Server::new(settings.socket(), settings.address);
     let children = children::Children::default();
     let listener = TcpListener::bind(settings.listen)
         .await

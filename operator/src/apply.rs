@@ -72,7 +72,7 @@ pub async fn apply(
         }
         applied
             .changed
-            .push(apply_one(client, owner, &child, cached).await?);
+            .extend(apply_one(client, owner, &child, cached).await?);
     }
     for orphan in orphans {
         delete(client, owner, &orphan).await?;
@@ -88,7 +88,7 @@ async fn apply_one(
     owner: &Owner,
     child: &Child,
     cached: Option<Value>,
-) -> Result<DynamicObject, Error> {
+) -> Result<Option<DynamicObject>, Error> {
     let Child {
         resource,
         name,
@@ -98,7 +98,7 @@ async fn apply_one(
     let what = format!("apply {} {name}", resource.kind);
     let live = match cached {
         Some(live) => Some(live),
-        // Not in the cache: it does not exist, or it is not ours.
+        // Not in the cache: it does not exist, it is not ours, or its kind is not watched.
         None => api
             .get_opt(name)
             .await
@@ -107,6 +107,9 @@ async fn apply_one(
     };
     if let Some(live) = &live {
         check_ownership(owner, child, live)?;
+        if is_current(child, live) {
+            return Ok(None);
+        }
     }
     api.patch(
         name,
@@ -114,6 +117,7 @@ async fn apply_one(
         &Patch::Apply(body),
     )
     .await
+    .map(Some)
     .map_err(|error| refused(what, error))
 }
 

@@ -59,6 +59,12 @@ const NAMESPACED: &[Rule] = &[
         verbs: &["get", "list", "watch", "create", "patch", "delete"],
     },
     Rule {
+        why: "What a MySQL agent may read: one ConfigMap (mysql::objects).",
+        group: "rbac.authorization.k8s.io",
+        resources: &["roles", "rolebindings"],
+        verbs: &["get", "create", "patch"],
+    },
+    Rule {
         why: "The identity Secret, and the Secrets that a spec names (identity, dereference); only metadata is watched.",
         group: "",
         resources: &["secrets"],

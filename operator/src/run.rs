@@ -27,6 +27,7 @@ use crate::invalid;
 use crate::labels::MANAGER;
 use crate::lease::{Candidate, Leadership};
 use crate::metrics::Metrics;
+use crate::mysql::Mysql;
 use crate::pipeline::Pipeline;
 use crate::router::{Interest, Router};
 use crate::settings::Settings;
@@ -70,6 +71,7 @@ fn expected() -> Vec<Expected> {
 /// Adds a controller for every component, and the one that sums up.
 fn controllers(client: &Client, all: &mut Controllers) {
     all.component(Identity, client);
+    all.component(Mysql, client);
     all.component(ExternalMysql, client);
     all.component(Migration, client);
     for workload in Workload::ALL {

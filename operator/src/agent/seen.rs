@@ -140,7 +140,7 @@ async fn look(server: &Server, connection: &mut Option<MySqlConnection>) -> Opti
     let mut open = match connection.take() {
         Some(open) => open,
         None => server
-            .connect("root", None)
+            .root()
             .await
             .inspect_err(|error| tracing::trace!(%error, "the server takes no connection"))
             .ok()?,

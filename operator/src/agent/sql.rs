@@ -1,10 +1,12 @@
 //! What the agent asks and tells the server, over its socket, each with a limit.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use chatbot_contract::ports;
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlSslMode};
-use sqlx::{AssertSqlSafe, ConnectOptions as _, Row as _};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _};
 use uuid::Uuid;
 
 use super::cnf::quoted;
@@ -28,32 +30,36 @@ const ITSELF: &str = "SELECT @@global.server_uuid AS server, @@global.version AS
 #[derive(Clone, Debug)]
 pub(super) struct Server {
     socket: PathBuf,
+    address: IpAddr,
 }
 
 impl Server {
-    pub(super) fn new(socket: PathBuf) -> Self {
-        Self { socket }
+    pub(super) fn new(socket: PathBuf, address: IpAddr) -> Self {
+        Self { socket, address }
     }
 
-    /// Logs in: without a password as root, who can come by the socket only.
-    pub(super) async fn connect(
-        &self,
-        account: &str,
-        password: Option<&str>,
-    ) -> Result<MySqlConnection, Error> {
-        let mut options = MySqlConnectOptions::new()
+    /// Logs in as root, who can come by the socket only, and needs no password there.
+    pub(super) async fn root(&self) -> Result<MySqlConnection, Error> {
+        let options = MySqlConnectOptions::new()
             .socket(&self.socket)
-            .username(account)
+            .username("root")
             .ssl_mode(MySqlSslMode::Disabled)
             .disable_statement_logging();
-        if let Some(password) = password {
-            options = options.password(password);
-        }
         limited(QUESTION, "log in", options.connect()).await
     }
 
-    async fn root(&self) -> Result<MySqlConnection, Error> {
-        self.connect("root", None).await
+    /// Whether an account takes a password. Over TCP: on the socket the server wants the password
+    /// itself, and the client sends it encrypted.
+    pub(super) async fn try_login(&self, account: &str, password: &str) -> Result<(), Error> {
+        let options = MySqlConnectOptions::new()
+            .host(&self.address.to_string())
+            .port(ports::MYSQL)
+            .username(account)
+            .password(password)
+            .ssl_mode(MySqlSslMode::Disabled)
+            .disable_statement_logging();
+        let connection = limited(QUESTION, "log in", options.connect()).await?;
+        limited(QUESTION, "log out", connection.close()).await
     }
 
     /// Runs statements as root, one after the other.
@@ -103,9 +109,13 @@ impl Server {
     }
 
     /// Joins the group that these members are in.
+    ///
+    /// An empty member copies everything at once. Another one fetches what it lacks, and copies
+    /// only when nobody has that any more: a restart must not move the whole data set.
     pub(super) async fn join(
         &self,
         seeds: &[String],
+        empty: bool,
         account: &str,
         password: &str,
     ) -> Result<(), Error> {
@@ -117,6 +127,10 @@ impl Server {
                 format!(
                     "SET GLOBAL group_replication_group_seeds = {}",
                     quoted(&seeds.join(","))
+                ),
+                format!(
+                    "SET GLOBAL group_replication_clone_threshold = {}",
+                    if empty { "1" } else { "DEFAULT" }
                 ),
                 "SET GLOBAL offline_mode = OFF".to_owned(),
                 start_statement(account, password),

@@ -215,6 +215,8 @@ impl Worker {
 
     /// Looks after a server that answers.
     async fn care(&mut self, seen: Seen) -> Result<(), Error> {
+        // What was seen is newer than the last deed, so that deed has shown its effect.
+        self.board.set_phase(Phase::Running);
         match seen.server.state() {
             MemberState::Online => {
                 self.outside = None;
@@ -274,11 +276,15 @@ impl Worker {
             Step::Join { seeds } => {
                 tracing::info!(seeds = seeds.join(","), "joining the group");
                 let began = Instant::now();
-                self.server.join(&seeds, account, password).await?;
+                self.board.set_phase(Phase::Entering);
+                let empty = seen.server.executed.is_empty();
+                self.server.join(&seeds, empty, account, password).await?;
                 tracing::info!(took_ms = millis(began), "joined the group");
                 self.acted = Instant::now();
             }
             Step::Bootstrap { epoch } => {
+                // In this order: who reads that the epoch was used also reads that it is at work.
+                self.board.set_phase(Phase::Entering);
                 self.record.epoch = epoch;
                 self.keep_record()?;
                 tracing::info!(epoch, "making the group");
@@ -333,7 +339,7 @@ impl Worker {
     /// Makes the accounts fit the identity when one of them does not.
     async fn check_accounts(&self) -> Result<(), Error> {
         for (account, password) in &self.identity.passwords {
-            if let Err(error) = self.server.connect(account, Some(password)).await {
+            if let Err(error) = self.server.try_login(account, password).await {
                 tracing::info!(
                     account,
                     error = super::chain(&error),

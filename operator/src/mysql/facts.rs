@@ -42,6 +42,8 @@ pub enum Phase {
     Preparing,
     /// The server runs, or is being started again.
     Running,
+    /// Makes or joins a group at this moment.
+    Entering,
     /// The volume holds data of another group: nothing is touched.
     Foreign,
     /// Told to stop.
@@ -145,12 +147,7 @@ impl ServerFacts {
         let reached = self
             .view
             .iter()
-            .filter(|member| {
-                matches!(
-                    member.state,
-                    MemberState::Online | MemberState::Recovering
-                )
-            })
+            .filter(|member| matches!(member.state, MemberState::Online | MemberState::Recovering))
             .count();
         reached * 2 > self.view.len()
     }
@@ -164,7 +161,10 @@ impl ServerFacts {
     /// Whether it takes writes for such a group.
     #[must_use]
     pub fn is_primary(&self) -> bool {
-        self.is_online() && self.own().is_some_and(|own| own.role == Some(Role::Primary))
+        self.is_online()
+            && self
+                .own()
+                .is_some_and(|own| own.role == Some(Role::Primary))
     }
 
     /// Whether it takes part in a group, with or without a majority, or is on the way into one.
@@ -191,7 +191,11 @@ pub(crate) mod tests {
     use crate::mysql::gtid::GtidSet;
 
     /// A server with a number for its UUID.
-    pub(crate) fn server(id: u128, executed: &str, view: &[(u128, MemberState, bool)]) -> ServerFacts {
+    pub(crate) fn server(
+        id: u128,
+        executed: &str,
+        view: &[(u128, MemberState, bool)],
+    ) -> ServerFacts {
         ServerFacts {
             server_id: Uuid::from_u128(id),
             version: "9.7.4".to_owned(),
@@ -204,7 +208,11 @@ pub(crate) mod tests {
                     server_id: Uuid::from_u128(id),
                     host: format!("host-{id}"),
                     state,
-                    role: Some(if primary { Role::Primary } else { Role::Secondary }),
+                    role: Some(if primary {
+                        Role::Primary
+                    } else {
+                        Role::Secondary
+                    }),
                 })
                 .collect(),
         }
@@ -213,9 +221,25 @@ pub(crate) mod tests {
     #[test]
     fn a_primary_without_a_majority_is_none() {
         use MemberState::{Online, Unreachable};
-        let whole = server(1, "", &[(1, Online, true), (2, Online, false), (3, Unreachable, false)]);
+        let whole = server(
+            1,
+            "",
+            &[
+                (1, Online, true),
+                (2, Online, false),
+                (3, Unreachable, false),
+            ],
+        );
         assert!(whole.is_primary());
-        let cut = server(1, "", &[(1, Online, true), (2, Unreachable, false), (3, Unreachable, false)]);
+        let cut = server(
+            1,
+            "",
+            &[
+                (1, Online, true),
+                (2, Unreachable, false),
+                (3, Unreachable, false),
+            ],
+        );
         assert!(!cut.is_primary() && !cut.is_online() && cut.is_in_group());
         let half = server(1, "", &[(1, Online, true), (2, Unreachable, false)]);
         assert!(!half.has_majority());

@@ -53,12 +53,9 @@ impl GtidSet {
     /// Number of transactions.
     #[must_use]
     pub fn count(&self) -> u64 {
-        self.sources
-            .values()
-            .flatten()
-            .fold(0, |sum, interval| {
-                sum.saturating_add(interval.last - interval.first + 1)
-            })
+        self.sources.values().flatten().fold(0, |sum, interval| {
+            sum.saturating_add(interval.last - interval.first + 1)
+        })
     }
 
     /// Whether every transaction of the other set is in this one.
@@ -265,10 +262,7 @@ mod tests {
         ] {
             assert!(text.parse::<GtidSet>().is_err(), "{text}");
         }
-        assert_eq!(
-            "x:1".parse::<GtidSet>(),
-            Err(Error::Source("x".to_owned()))
-        );
+        assert_eq!("x:1".parse::<GtidSet>(), Err(Error::Source("x".to_owned())));
     }
 
     type Model = BTreeSet<(u8, u8, u64)>;
