@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable as _};
-use chatbot_contract::{environment, mysql as names};
+use chatbot_contract::{environment, exit, mysql as names};
 use chatbot_runtime::mysql::{self, Database, Host, Topology};
 use sqlx::migrate::Migrator;
 use sqlx::{AssertSqlSafe, Connection as _};
@@ -60,12 +60,13 @@ pub(crate) enum MigrateError {
 }
 
 impl MigrateError {
-    /// Whether no server took writes in time, so that the same may work later.
-    pub(crate) fn may_work_later(&self) -> bool {
-        match self {
-            Self::Create { source, .. } | Self::Migrate { source, .. } => {
-                source.category().is_transient()
-            }
+    /// The exit code that tells the operator what kind of failure it is.
+    pub(crate) fn exit_code(&self) -> u8 {
+        let (Self::Create { source, .. } | Self::Migrate { source, .. }) = self;
+        match source.category() {
+            mysql::Category::Refused => exit::REFUSED,
+            category if category.is_transient() => exit::TRY_LATER,
+            _ => 1,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Wires a workload to the process: arguments, logs, sockets, signals.
 
-use chatbot_contract::Workload;
+use chatbot_contract::{Workload, exit};
 use chatbot_runtime::config::{Common, ConfigError};
 use chatbot_runtime::context::Context;
 use chatbot_runtime::serve::{self, Listeners, ServeError, Service};
@@ -72,13 +72,12 @@ pub(crate) enum RunError {
 }
 
 impl RunError {
-    /// After sysexits(3): 78 for a setting, 75 for what may work later, 1 for everything else. 2 is
-    /// clap's, for arguments.
+    /// One of [`exit`], or 1; 2 is clap's, for arguments.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
-            Self::Config(_) | Self::Telemetry(_) => 78,
-            Self::Migrate(error) if error.may_work_later() => 75,
-            Self::Listen { .. } | Self::Signal(_) | Self::Serve(_) | Self::Migrate(_) => 1,
+            Self::Config(_) | Self::Telemetry(_) => exit::CONFIGURATION,
+            Self::Migrate(error) => error.exit_code(),
+            Self::Listen { .. } | Self::Signal(_) | Self::Serve(_) => 1,
         }
     }
 }

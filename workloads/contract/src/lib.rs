@@ -49,6 +49,17 @@ impl std::fmt::Display for Workload {
 /// Subcommand of the `chatbot` binary that brings the schema up to date and ends.
 pub const MIGRATE: &str = "migrate";
 
+/// Exit codes of the `chatbot` binary that say more than that it failed; the numbers are those of
+/// BSD's sysexits.h.
+pub mod exit {
+    /// MySQL did not answer, or no server took writes in time: the same may work later.
+    pub const TRY_LATER: u8 = 75;
+    /// MySQL refuses the account.
+    pub const REFUSED: u8 = 77;
+    /// A setting cannot be used.
+    pub const CONFIGURATION: u8 = 78;
+}
+
 /// TCP ports inside a pod.
 pub mod ports {
     /// A workload's interface (HTTP/1.1).
