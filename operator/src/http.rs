@@ -21,7 +21,6 @@ pub struct Health {
 }
 
 /// The pages.
-#[must_use]
 pub fn router(health: Health) -> Router {
     Router::new()
         .route("/livez", get(async || "ok"))

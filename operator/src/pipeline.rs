@@ -32,7 +32,7 @@ pub struct Pipeline<C> {
 /// What the steps up to `observe` came to.
 enum Reached {
     /// It was observed.
-    Observed(Applied, Observation),
+    Observed(Box<(Applied, Observation)>),
     /// Something must come first.
     Waiting(String),
     /// It cannot be built as it is.
@@ -72,7 +72,7 @@ impl<C: Component> Pipeline<C> {
             live: &live,
         };
         let observation = component.observe(&plan, &scene).await?;
-        Ok(Reached::Observed(applied, observation))
+        Ok(Reached::Observed(Box::new((applied, observation))))
     }
 
     async fn apply(
@@ -192,7 +192,8 @@ impl<C: Component> Reconciler for Pipeline<C> {
             return skipped("not asked for");
         }
         match self.reach(context, &object).await {
-            Ok(Reached::Observed(applied, observation)) => {
+            Ok(Reached::Observed(observed)) => {
+                let (applied, observation) = *observed;
                 let statement = statement(&self.component, &observation);
                 let look_again = observation.look_again.unwrap_or({
                     match observation.reason.class() {

@@ -7,7 +7,7 @@ use chatbot_crds::{ChatbotDeploymentSpec, conditions};
 
 use crate::child::Child;
 use crate::component::{Component, Error, Observation, Scene};
-use crate::components::migration::{mysql_reason, reported};
+use crate::components::migration::last_words;
 use crate::database::{self, Account, Database};
 use crate::facts::{Facts, References};
 use crate::live::Live;
@@ -69,13 +69,12 @@ impl Component for ExternalMysql {
         let mut pods = scene.live.pods(Workload::User.name());
         pods.extend(scene.live.pods(Workload::Storage.name()));
         let running = reports::ask(&scene.context.http, &pods).await;
-        let migrating: Vec<Report> = scene
+        let migrating = scene
             .live
             .pods(names::MIGRATION)
             .into_iter()
-            .filter_map(reported)
-            .collect();
-        let mut observation = observe(&plan.host, &running, &migrating, scene.facts);
+            .find_map(last_words);
+        let mut observation = observe(&plan.host, &running, migrating, scene.facts);
         observation.look_again = Some(reports::INTERVAL);
         Ok(observation)
     }
@@ -83,24 +82,38 @@ impl Component for ExternalMysql {
 
 /// What is known of the server: the running workloads know best, then the migration, then what was
 /// known before.
-fn observe(host: &str, running: &[Report], migrating: &[Report], facts: &Facts) -> Observation {
+fn observe(
+    host: &str,
+    running: &[Report],
+    migrating: Option<(Reason, String)>,
+    facts: &Facts,
+) -> Observation {
     if let Some(seen) = reports::dependency(running, DependencyName::Mysql) {
-        if seen.state == DependencyState::Ok {
-            return Observation::new(Reason::Ready, format!("{host} serves"));
-        }
-        let report = Report {
-            dependencies: vec![seen],
+        let reason = match seen.state {
+            DependencyState::Ok => Some(Reason::Ready),
+            DependencyState::Unreachable => Some(Reason::MysqlUnreachable),
+            DependencyState::Refused => Some(Reason::MysqlRefused),
+            DependencyState::Failing => Some(Reason::MysqlFailing),
+            DependencyState::Unknown => None,
         };
-        if let Some((reason, message)) = mysql_reason(&report) {
-            return Observation::new(reason, format!("{host}: {message}"));
+        if let Some(reason) = reason {
+            return Observation::new(reason, format!("{host}: {}", seen.message));
         }
     }
-    if let Some((reason, message)) = migrating.iter().find_map(mysql_reason) {
-        return Observation::new(reason, format!("{host}: {message}"));
+    match migrating {
+        // It answered, and let the migration in.
+        Some((Reason::MigrationFailed, message)) => {
+            return Observation::new(Reason::MysqlFailing, format!("{host}: {message}"));
+        }
+        Some((reason, message)) => {
+            return Observation::new(reason, format!("{host}: {message}"));
+        }
+        None => {}
     }
     if facts.condition_is_true(conditions::SCHEMA_READY) {
         return Observation::new(Reason::Ready, format!("{host} took the migration"));
     }
+    // Another attempt after a failure: the failure is the news until one succeeds.
     let known = facts
         .status
         .conditions
@@ -113,5 +126,83 @@ fn observe(host: &str, running: &[Report], migrating: &[Report], facts: &Facts) 
             message,
         )) => Observation::new(reason, message),
         _ => Observation::new(Reason::Unknown, format!("{host} was not tried yet")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use chatbot_contract::report::Dependency;
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing::facts;
+
+    fn spec() -> Facts {
+        facts(json!({
+            "llm": {"provider": "Echo"},
+            "mysql": {"external": {"host": "db", "secretName": "db"}},
+        }))
+    }
+
+    fn report(state: DependencyState) -> Report {
+        Report {
+            dependencies: vec![Dependency {
+                name: DependencyName::Mysql,
+                state,
+                message: "said".to_owned(),
+            }],
+        }
+    }
+
+    #[test]
+    fn what_the_workloads_see_now_comes_first() {
+        let failed = Some((Reason::MysqlRefused, "denied".to_owned()));
+        let seen = observe("db:3306", &[report(DependencyState::Ok)], failed, &spec());
+        assert_eq!(seen.reason, Reason::Ready);
+        let seen = observe(
+            "db:3306",
+            &[report(DependencyState::Unreachable)],
+            None,
+            &spec(),
+        );
+        assert_eq!(seen.reason, Reason::MysqlUnreachable);
+        assert_eq!(seen.message, "db:3306: said");
+    }
+
+    #[test]
+    fn the_migration_is_the_first_to_notice() {
+        let failed = Some((Reason::MysqlRefused, "denied".to_owned()));
+        let seen = observe("db:3306", &[], failed, &spec());
+        assert_eq!(seen.reason, Reason::MysqlRefused);
+    }
+
+    #[test]
+    fn nobody_tried_it_yet() {
+        assert_eq!(
+            observe("db:3306", &[], None, &spec()).reason,
+            Reason::Unknown
+        );
+    }
+
+    #[test]
+    fn a_failure_is_the_news_until_an_attempt_succeeds() {
+        let mut facts = spec();
+        facts.status.conditions = serde_json::from_value(json!([{
+            "type": conditions::MYSQL_READY, "status": "False", "reason": "MysqlRefused",
+            "message": "denied", "lastTransitionTime": "2026-01-01T00:00:00Z",
+        }]))
+        .unwrap();
+        assert_eq!(
+            observe("db:3306", &[], None, &facts).reason,
+            Reason::MysqlRefused
+        );
+    }
+
+    #[test]
+    fn a_secret_without_the_account_is_told() {
+        let problem = ExternalMysql.validate(&spec()).unwrap_err();
+        assert_eq!(problem.reason, Reason::SecretMissing);
     }
 }

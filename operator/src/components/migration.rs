@@ -6,8 +6,7 @@
 
 use std::time::Duration;
 
-use chatbot_contract::report::{DependencyName, DependencyState, Report};
-use chatbot_contract::{MIGRATE, environment, mysql};
+use chatbot_contract::{MIGRATE, environment, exit, mysql};
 use chatbot_crds::{ChatbotDeploymentSpec, conditions};
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::{Job, JobSpec};
@@ -25,12 +24,16 @@ use crate::components::workload::{SecretFile, USER, secret_files};
 use crate::database::{self, Account, Database};
 use crate::facts::{Facts, References};
 use crate::live::Live;
-use crate::reason::{Class, Problem, Reason};
+use crate::reason::{Problem, Reason};
 use crate::rollout::{ended, hindrance};
 use crate::{labels, names, refusals};
 
 /// A Job that failed is made again after this time (seconds).
 const AGAIN_AFTER_SECONDS: i64 = 15;
+
+/// How long one Job looks for a server that takes writes (seconds): then its failure is told, and
+/// the next Job looks on.
+const WAIT_SECONDS: &str = "20";
 
 /// The component.
 pub struct Migration;
@@ -119,7 +122,11 @@ pub fn plan(facts: &Facts) -> Result<Plan, Problem> {
                 name: MIGRATE.to_owned(),
                 image: Some(facts.image().to_owned()),
                 image_pull_policy: Some("IfNotPresent".to_owned()),
-                args: Some(vec![MIGRATE.to_owned()]),
+                args: Some(
+                    [MIGRATE, "--wait-seconds", WAIT_SECONDS]
+                        .map(str::to_owned)
+                        .into(),
+                ),
                 env: Some(env),
                 resources: Some(pod::resources(None, ["20m", "32Mi"], ["1", "128Mi"])),
                 security_context: Some(pod::restricted_container()),
@@ -283,10 +290,7 @@ fn observe(job: &Job, pods: &[&Pod], facts: &Facts) -> Observation {
         && let Ok(reason) = last.reason.parse::<Reason>()
         && matches!(
             reason,
-            Reason::MigrationFailed
-                | Reason::MysqlUnreachable
-                | Reason::MysqlRefused
-                | Reason::MysqlFailing
+            Reason::MigrationFailed | Reason::MysqlUnreachable | Reason::MysqlRefused
         )
     {
         return Observation::new(reason, last.message.clone());
@@ -294,56 +298,34 @@ fn observe(job: &Job, pods: &[&Pod], facts: &Facts) -> Observation {
     Observation::new(Reason::Migrating, format!("Job {} runs", job.name_any()))
 }
 
-/// Why the migration failed: what it reports of MySQL, or its last words.
+/// Why the migration failed: what its exit code tells of MySQL, and its last words.
 fn failure(pods: &[&Pod]) -> (Reason, String) {
-    if let Some((reason, message)) = pods.iter().find_map(|pod| mysql_reason(&reported(pod)?)) {
-        return (reason, message);
-    }
-    let words = pods
-        .iter()
-        .flat_map(|pod| pod.status.iter())
-        .flat_map(|status| status.container_statuses.iter().flatten())
-        .find_map(|container| {
-            let state = container.state.as_ref()?;
-            state.terminated.as_ref()?;
-            Some(ended(Some(state)))
-        });
-    (
+    pods.iter().find_map(|pod| last_words(pod)).unwrap_or((
         Reason::MigrationFailed,
-        words.map_or_else(
-            || "the migration failed, and its pod is gone".to_owned(),
-            |words| format!("the migration failed: {words}"),
-        ),
-    )
+        "the migration failed, and its pod is gone".to_owned(),
+    ))
 }
 
-/// The report that a migration which failed leaves as its termination message.
+/// How the migration in this pod failed, if it did.
 #[must_use]
-pub fn reported(pod: &Pod) -> Option<Report> {
+pub fn last_words(pod: &Pod) -> Option<(Reason, String)> {
     pod.status
         .iter()
         .flat_map(|status| status.container_statuses.iter().flatten())
         .find_map(|container| {
-            let terminated = container.state.as_ref()?.terminated.as_ref()?;
-            serde_json::from_str(terminated.message.as_deref()?.trim()).ok()
+            let state = container.state.as_ref()?;
+            let code = state.terminated.as_ref()?.exit_code;
+            let reason = match u8::try_from(code) {
+                Ok(0) => return None,
+                Ok(exit::TRY_LATER) => Reason::MysqlUnreachable,
+                Ok(exit::REFUSED) => Reason::MysqlRefused,
+                _ => Reason::MigrationFailed,
+            };
+            Some((
+                reason,
+                format!("the migration failed: {}", ended(Some(state))),
+            ))
         })
-}
-
-/// The reason that a report gives for MySQL; `None` when it works or was not tried.
-#[must_use]
-pub fn mysql_reason(report: &Report) -> Option<(Reason, String)> {
-    let seen = report
-        .dependencies
-        .iter()
-        .find(|dependency| dependency.name == DependencyName::Mysql)?;
-    let reason = match seen.state {
-        DependencyState::Unreachable => Reason::MysqlUnreachable,
-        DependencyState::Refused => Reason::MysqlRefused,
-        DependencyState::Failing => Reason::MysqlFailing,
-        DependencyState::Ok | DependencyState::Unknown => return None,
-    };
-    debug_assert_eq!(reason.class(), Class::Stalled);
-    Some((reason, seen.message.clone()))
 }
 
 fn belongs(pod: &Pod, job: &Job) -> bool {

@@ -19,12 +19,12 @@ fn failed() -> Job {
     job(json!({"conditions": [{"type": "Failed", "status": "True"}]}))
 }
 
-fn ended_with(message: &str) -> Pod {
+fn ended_with(code: u8, message: &str) -> Pod {
     serde_json::from_value(json!({
         "metadata": {"name": "j-x"},
         "status": {"containerStatuses": [{
             "name": "migrate", "image": "", "imageID": "", "ready": false, "restartCount": 0,
-            "state": {"terminated": {"exitCode": 1, "reason": "Error", "message": message}},
+            "state": {"terminated": {"exitCode": code, "reason": "Error", "message": message}},
         }]},
     }))
     .unwrap()
@@ -64,21 +64,17 @@ fn it_waits_until_a_member_takes_writes() {
 }
 
 #[test]
-fn a_report_in_the_last_words_names_the_reason() {
-    let pod = ended_with(
-        r#"{"dependencies":[{"name":"mysql","state":"refused","message":"access denied for user app"}]}"#,
-    );
-    let seen = observe(&failed(), &[&pod], &echo());
-    assert_eq!(seen.reason, Reason::MysqlRefused);
-    assert_eq!(seen.message, "access denied for user app");
-}
-
-#[test]
-fn other_last_words_are_quoted() {
-    let pod = ended_with("starting\nstatement 3 failed\n");
-    let seen = observe(&failed(), &[&pod], &echo());
-    assert_eq!(seen.reason, Reason::MigrationFailed);
-    assert!(seen.message.ends_with("statement 3 failed"));
+fn the_exit_code_tells_what_kind_of_failure_it_is() {
+    for (code, reason) in [
+        (exit::REFUSED, Reason::MysqlRefused),
+        (exit::TRY_LATER, Reason::MysqlUnreachable),
+        (1, Reason::MigrationFailed),
+    ] {
+        let pod = ended_with(code, "starting\naccess denied for user app\n");
+        let seen = observe(&failed(), &[&pod], &echo());
+        assert_eq!(seen.reason, reason);
+        assert!(seen.message.ends_with("access denied for user app"));
+    }
 }
 
 #[test]
