@@ -68,8 +68,9 @@ fn value(key: &str, now: Timestamp) -> String {
             })
         }
         MYSQL_GROUP_ID => Uuid::new_v4().to_string(),
-        // Passwords and the agent's token: 48 hexadecimal digits, 192 bits, safe in any syntax.
-        _ => crate::apply::hex(&rand::random::<[u8; 24]>()),
+        // Passwords and the agent's token: 128 bits as 32 hexadecimal digits, safe in any syntax. MySQL takes no
+        // longer password for the recovery of a group's members.
+        _ => crate::apply::hex(&rand::random::<[u8; 16]>()),
     }
 }
 
