@@ -116,18 +116,6 @@ fn sql(what: &'static str) -> impl FnOnce(sqlx::Error) -> Error {
     }
 }
 
-/// An error and its causes in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
-}
-
 /// Copies this program into a folder.
 ///
 /// # Errors

@@ -91,6 +91,10 @@ impl Settings {
     }
 }
 
+/// The longest password that START GROUP_REPLICATION takes (MySQL error 3972). The account between
+/// members has the first part of a longer one; nobody but they log in with it.
+const MEMBERS_PASSWORD_LIMIT: usize = 32;
+
 /// What the agent needs of the identity Secret.
 pub(super) struct Identity {
     pub(super) group_id: Uuid,
@@ -113,7 +117,13 @@ impl Identity {
             .map_err(|_| Error::Identity(identity::MYSQL_GROUP_ID))?;
         let passwords = mysql::ACCOUNTS
             .into_iter()
-            .map(|account| Ok((account, text(&identity::mysql_password(account))?)))
+            .map(|account| {
+                let mut password = text(&identity::mysql_password(account))?;
+                if account == mysql::REPLICATION_ACCOUNT {
+                    password = password.chars().take(MEMBERS_PASSWORD_LIMIT).collect();
+                }
+                Ok((account, password))
+            })
             .collect::<Result<_, Error>>()?;
         Ok(Self {
             group_id,

@@ -17,11 +17,14 @@ use super::sql::Server;
 use super::volume::Volume;
 use super::{Error, cnf, io};
 use crate::mysql::facts::{MemberState, Phase, Record};
+use crate::outcome::chain;
 
 /// `mysqld` ends with this code when it wants to be started again (after a clone).
 const RESTART: i32 = 16;
 /// Between two attempts at something that failed.
 const AGAIN: Duration = Duration::from_secs(1);
+/// Between two attempts at making the group.
+const AFTER_FAILED_BOOTSTRAP: Duration = Duration::from_secs(5);
 /// Longest pause before a server that crashes is started again.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// Doubts about own transactions, one look apart, before the data is set aside.
@@ -61,7 +64,7 @@ impl Worker {
                 step = self.step() => step,
             };
             if let Err(error) = &step {
-                let text = super::chain(error);
+                let text = chain(error);
                 tracing::warn!(error = text, "a step failed");
                 self.board.set_problem(Some(text));
                 self.acted = Instant::now();
@@ -114,7 +117,7 @@ impl Worker {
                 if let Ok(exit) = exit {
                     // A pause after a crash belongs to the next step's error path, not to this wait.
                     if let Err(error) = self.ended(exit).await {
-                        tracing::warn!(error = super::chain(&error), "the server ended");
+                        tracing::warn!(error = chain(&error), "the server ended");
                     }
                 }
             }
@@ -255,7 +258,7 @@ impl Worker {
         let since = *self.outside.get_or_insert(seen.at);
         let peers = self.peers.ask().await;
         let intent = self.intent.read().await.unwrap_or_else(|error| {
-            let text = super::chain(&error);
+            let text = chain(&error);
             tracing::warn!(error = text, "failed to read the intent");
             self.board.set_problem(Some(text));
             None
@@ -288,9 +291,16 @@ impl Worker {
                 self.record.epoch = epoch;
                 self.keep_record()?;
                 tracing::info!(epoch, "making the group");
-                self.server
+                let made = self
+                    .server
                     .bootstrap(account, self.identity.password(account))
-                    .await?;
+                    .await;
+                if let Err(error) = made {
+                    self.board.set_problem(Some(chain(&error)));
+                    // Each attempt takes an epoch: the operator must not write one a second.
+                    tokio::time::sleep(AFTER_FAILED_BOOTSTRAP).await;
+                    return Err(error);
+                }
                 tracing::info!(epoch, "made the group");
                 self.acted = Instant::now();
             }
@@ -342,7 +352,7 @@ impl Worker {
             if let Err(error) = self.server.try_login(account, password).await {
                 tracing::info!(
                     account,
-                    error = super::chain(&error),
+                    error = chain(&error),
                     "making the accounts fit the identity"
                 );
                 let statements = cnf::accounts(&self.identity);
@@ -374,16 +384,15 @@ impl Worker {
                     Ok(()) => {
                         tracing::info!(to = %successor, took_ms = millis(began), "handed the primary over")
                     }
-                    Err(error) => tracing::warn!(
-                        error = super::chain(&error),
-                        "failed to hand the primary over"
-                    ),
+                    Err(error) => {
+                        tracing::warn!(error = chain(&error), "failed to hand the primary over")
+                    }
                 }
             }
             if seen.server.state() != MemberState::Offline
                 && let Err(error) = self.server.leave(LEAVE).await
             {
-                tracing::warn!(error = super::chain(&error), "failed to leave the group");
+                tracing::warn!(error = chain(&error), "failed to leave the group");
             }
         }
         self.shut_down().await;

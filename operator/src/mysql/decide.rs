@@ -252,6 +252,21 @@ impl Situation {
 
     /// Nobody who can be heard is in a group, or on the way into one.
     fn outage(&self, heard: &[Heard<'_>]) -> Verdict {
+        // They serve nobody, and the change may be what lets them: no order is to be kept here.
+        let outdated = self.members.iter().find(|member| {
+            member
+                .pod
+                .is_some_and(|pod| !pod.current && !pod.terminating)
+                && heard.iter().any(|heard| heard.name == member.name)
+        });
+        if let Some(member) = outdated {
+            return Verdict {
+                state: State::Starting {
+                    missing: vec![member.name.clone()],
+                },
+                action: Some(Action::Restart(member.name.clone())),
+            };
+        }
         let epoch = self.epoch();
         if let Some(intent) = &self.intent
             && self.is_pending(intent, heard)

@@ -3,8 +3,22 @@
 use super::decide::{Action, Situation, State, TRUST, Verdict};
 use crate::reason::Reason;
 
-/// Says it.
+/// Says it, and what the members' agents complain about.
 pub(super) fn say(verdict: &Verdict, situation: &Situation) -> (Reason, String) {
+    let (reason, mut message) = sentence(verdict, situation);
+    for facts in situation
+        .members
+        .iter()
+        .filter_map(|member| member.facts.as_ref())
+    {
+        if let Some(problem) = &facts.problem {
+            message.push_str(&format!("; {}: {problem}", facts.member));
+        }
+    }
+    (reason, message)
+}
+
+fn sentence(verdict: &Verdict, situation: &Situation) -> (Reason, String) {
     let all = situation.members.len();
     let list = |names: &[String]| names.join(", ");
     let trust = |epoch: u64, member: &str| {

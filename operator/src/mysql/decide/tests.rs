@@ -421,6 +421,21 @@ fn a_pod_that_cannot_run_is_replaced_even_without_a_group() {
     assert_eq!(of(members, Some(intent(1, 0))).action, None);
 }
 
+#[test]
+fn after_a_full_outage_outdated_pods_are_replaced_before_a_group_is_made() {
+    let mut members = vec![
+        out(0, 5, (1, true)),
+        out(1, 5, (0, true)),
+        out(2, 5, (0, true)),
+    ];
+    members[1].pod = Some(OUTDATED);
+    let verdict = of(members.clone(), Some(intent(1, 0)));
+    assert_eq!(verdict.action, Some(Action::Restart("m-1".to_owned())));
+    // One that makes the group at this moment is not disturbed.
+    members[0].facts.as_mut().unwrap().phase = Phase::Entering;
+    assert_eq!(of(members, Some(intent(1, 0))).action, None);
+}
+
 fn any_member(id: u128) -> impl Strategy<Value = Member> {
     let view = prop::collection::vec(
         (
@@ -499,17 +514,18 @@ proptest! {
     }
 
     #[test]
-    fn a_running_member_is_restarted_only_in_a_whole_group(
+    fn a_member_of_a_group_is_restarted_only_when_the_group_is_whole(
         members in (any_member(0), any_member(1), any_member(2)).prop_map(|(a, b, c)| vec![a, b, c]),
     ) {
         let verdict = of(members.clone(), None);
         if let Some(Action::Restart(name)) = &verdict.action {
             let member = members.iter().find(|member| member.name == *name).unwrap();
-            assert!(members.iter().all(|member| !member.pod.is_some_and(|pod| pod.terminating)));
             assert!(!member.pod.unwrap().current);
-            let runs = member.facts.as_ref().is_some_and(|facts| facts.server.is_some());
+            let server = member.facts.as_ref().and_then(|facts| facts.server.as_ref());
             let healthy = matches!(verdict.state, State::Healthy { .. });
-            assert!(healthy || !runs);
+            assert!(healthy || !server.is_some_and(ServerFacts::is_in_group));
+            let leaving = members.iter().any(|member| member.pod.is_some_and(|pod| pod.terminating));
+            assert!(!healthy || !leaving);
         }
     }
 }
