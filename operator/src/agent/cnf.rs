@@ -44,7 +44,6 @@ gtid_mode=ON
 enforce_gtid_consistency=ON
 log_bin=binlog
 log_replica_updates=ON
-binlog_format=ROW
 relay_log=relay
 performance_schema=ON
 log_error_verbosity=2
@@ -78,7 +77,6 @@ pub(super) fn config(settings: &Settings, group_id: Uuid, data: &Path, chosen: &
         ("socket", settings.socket().display().to_string()),
         ("pid_file", format!("{runtime}/mysqld.pid")),
         ("init_file", format!("{runtime}/init.sql")),
-        ("log_error", "stderr".to_owned()),
         ("port", ports::MYSQL.to_string()),
         ("server_id", settings.server_number().to_string()),
         ("report_host", settings.host.clone()),

@@ -179,6 +179,16 @@ impl Worker {
         write_private(&runtime.join("init.sql"), &init)
             .map_err(io("write the first statements"))?;
 
+        // A container that was killed leaves them behind, with the number of a process that may be
+        // somebody else's now; the server would then refuse to start.
+        for stale in ["mysqld.sock", "mysqld.sock.lock", "mysqld.pid"] {
+            match std::fs::remove_file(runtime.join(stale)) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(io(format!("remove {stale}"))(error));
+                }
+                _ => {}
+            }
+        }
         let mut command = std::process::Command::new(&self.settings.mysqld);
         command
             .arg(format!("--defaults-file={}", file.display()))
