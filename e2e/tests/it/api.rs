@@ -162,7 +162,7 @@ async fn a_turn_is_stored_in_mysql_as_ciphertext() -> Result<()> {
             "the plain text is in the table: {statement}"
         );
     }
-    let users = mysql::query(&system, "SELECT * FROM users.users").await?;
+    let users = mysql::query(&system, "SELECT * FROM users.accounts").await?;
     assert!(!mysql::holds(&users, "correct horse battery staple"));
     Ok(())
 }

@@ -12,6 +12,10 @@ use kube::api::ObjectMeta;
 
 use crate::child::Child;
 
+/// A pod counts as available after this time (seconds): by then every node sends to a pod that became
+/// ready, and none sends to the one that goes for it. A system that says it is Ready answers.
+const SETTLED_SECONDS: i32 = 2;
+
 /// A Deployment that adds a pod before it takes one away.
 #[must_use]
 pub fn deployment(
@@ -26,6 +30,7 @@ pub fn deployment(
             ..ObjectMeta::default()
         },
         spec: Some(DeploymentSpec {
+            min_ready_seconds: Some(SETTLED_SECONDS),
             replicas: Some(replicas),
             revision_history_limit: Some(3),
             selector: LabelSelector {
