@@ -76,15 +76,14 @@ pub(super) fn validate(facts: &Facts) -> Result<Plan, Problem> {
         config,
         pod_template,
     } = managed;
-    check_class(&storage, facts.storage_classes.as_deref())?;
+    let status = facts.status.components.mysql.as_ref();
+    // A class that goes away later takes nothing from volumes that exist.
+    if status.is_none() {
+        check_class(&storage, facts.storage_classes.as_deref())?;
+    }
     let identity = facts.identity()?;
     // Kept in status at creation, so that a newer operator does not move the data by itself.
-    let kept = facts
-        .status
-        .components
-        .mysql
-        .as_ref()
-        .and_then(|mysql| mysql.version.clone());
+    let kept = status.and_then(|mysql| mysql.version.clone());
     let version = version
         .or(kept)
         .unwrap_or_else(|| DEFAULT_VERSION.to_owned());
