@@ -4,7 +4,10 @@
 //! refused at apply, in sentences that say what to do; what depends on other objects (a Secret
 //! that is not there) is the operator's to tell in `status`.
 
-#![expect(unreachable_pub, reason = "KubeSchema derives public helper types inside functions")]
+#![expect(
+    unreachable_pub,
+    reason = "KubeSchema derives public helper types inside functions"
+)]
 
 pub mod conditions;
 mod deployment;

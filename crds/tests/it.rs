@@ -20,7 +20,9 @@ fn object(changes: &[(&str, Value)]) -> ChatbotDeployment {
 
 /// Sets the value at a JSON pointer, making the objects on the way; `null` removes it.
 fn set(target: &mut Value, pointer: &str, value: Value) {
-    let (parents, last) = pointer.rsplit_once('/').expect("a pointer begins with a slash");
+    let (parents, last) = pointer
+        .rsplit_once('/')
+        .expect("a pointer begins with a slash");
     let mut at = target;
     for name in parents.split('/').skip(1) {
         at = at
@@ -46,8 +48,13 @@ fn accepts(changes: &[(&str, Value)]) {
 
 #[track_caller]
 fn rejects(changes: &[(&str, Value)], sentence: &str) {
-    let errors = object(changes).validate_cel().expect_err("the object is accepted");
-    assert!(format!("{errors:?}").contains(sentence), "another rule refused it: {errors:?}");
+    let errors = object(changes)
+        .validate_cel()
+        .expect_err("the object is accepted");
+    assert!(
+        format!("{errors:?}").contains(sentence),
+        "another rule refused it: {errors:?}"
+    );
 }
 
 #[track_caller]
@@ -59,25 +66,44 @@ fn accepts_update(before: &[(&str, Value)], after: &[(&str, Value)]) {
 
 #[track_caller]
 fn rejects_update(before: &[(&str, Value)], after: &[(&str, Value)], sentence: &str) {
-    let errors =
-        object(after).validate_cel_update(&object(before)).expect_err("the update is accepted");
-    assert!(format!("{errors:?}").contains(sentence), "another rule refused it: {errors:?}");
+    let errors = object(after)
+        .validate_cel_update(&object(before))
+        .expect_err("the update is accepted");
+    assert!(
+        format!("{errors:?}").contains(sentence),
+        "another rule refused it: {errors:?}"
+    );
 }
 
 #[test]
 fn an_api_key_alone_is_a_complete_system() {
     accepts(&[]);
     let spec = object(&[]).spec;
-    assert_eq!(spec.mysql.managed.expect("MySQL is managed by default").replicas, 3);
+    assert_eq!(
+        spec.mysql
+            .managed
+            .expect("MySQL is managed by default")
+            .replicas,
+        3
+    );
     assert_eq!((spec.chat.replicas, spec.load_balancer.replicas), (2, 2));
 }
 
 #[test]
 fn a_name_leaves_room_for_the_names_made_of_it() {
     accepts(&[("/metadata/name", json!("a".repeat(40)))]);
-    rejects(&[("/metadata/name", json!("a".repeat(41)))], "longer than 40 characters");
-    rejects(&[("/metadata/name", json!("1st"))], "must begin with a letter");
-    rejects(&[("/metadata/name", json!("with.dot"))], "must begin with a letter");
+    rejects(
+        &[("/metadata/name", json!("a".repeat(41)))],
+        "longer than 40 characters",
+    );
+    rejects(
+        &[("/metadata/name", json!("1st"))],
+        "must begin with a letter",
+    );
+    rejects(
+        &[("/metadata/name", json!("with.dot"))],
+        "must begin with a letter",
+    );
 }
 
 #[test]
@@ -88,7 +114,10 @@ fn an_image_is_named_or_left_out() {
 
 #[test]
 fn groq_needs_a_key() {
-    rejects(&[("/spec/llm/apiKey", Value::Null)], "llm.apiKey is missing");
+    rejects(
+        &[("/spec/llm/apiKey", Value::Null)],
+        "llm.apiKey is missing",
+    );
 }
 
 #[test]
@@ -113,14 +142,23 @@ fn a_compatible_api_needs_a_url_and_a_model_and_no_key() {
 
 #[test]
 fn echo_has_no_use_for_a_key() {
-    accepts(&[("/spec/llm/apiKey", Value::Null), ("/spec/llm/provider", json!("Echo"))]);
-    rejects(&[("/spec/llm/provider", json!("Echo"))], "have no use with provider Echo");
+    accepts(&[
+        ("/spec/llm/apiKey", Value::Null),
+        ("/spec/llm/provider", json!("Echo")),
+    ]);
+    rejects(
+        &[("/spec/llm/provider", json!("Echo"))],
+        "have no use with provider Echo",
+    );
 }
 
 #[test]
 fn a_node_port_needs_a_service_type_that_has_one() {
     let port = ("/spec/loadBalancer/service/nodePort", json!(30080));
-    accepts(&[port.clone(), ("/spec/loadBalancer/service/type", json!("NodePort"))]);
+    accepts(&[
+        port.clone(),
+        ("/spec/loadBalancer/service/type", json!("NodePort")),
+    ]);
     rejects(&[port], "nodePort needs type NodePort or LoadBalancer");
 }
 
@@ -137,9 +175,20 @@ fn mysql_is_managed_or_external_and_not_both() {
 
 #[test]
 fn mysql_stays_where_its_data_is() {
-    let external = ("/spec/mysql/external", json!({"host": "db.example", "secretName": "db"}));
-    rejects_update(&[], &[external.clone()], "cannot change between managed and external");
-    rejects_update(&[external], &[], "cannot change between managed and external");
+    let external = (
+        "/spec/mysql/external",
+        json!({"host": "db.example", "secretName": "db"}),
+    );
+    rejects_update(
+        &[],
+        std::slice::from_ref(&external),
+        "cannot change between managed and external",
+    );
+    rejects_update(
+        &[external],
+        &[],
+        "cannot change between managed and external",
+    );
 }
 
 #[test]
@@ -148,7 +197,10 @@ fn mysql_has_a_size_that_can_keep_a_majority() {
         accepts(&[("/spec/mysql/managed/replicas", json!(replicas))]);
     }
     for replicas in [0, 2, 4, 9] {
-        rejects(&[("/spec/mysql/managed/replicas", json!(replicas))], "must be 1, 3, 5 or 7");
+        rejects(
+            &[("/spec/mysql/managed/replicas", json!(replicas))],
+            "must be 1, 3, 5 or 7",
+        );
     }
 }
 
@@ -176,23 +228,36 @@ fn settings_that_the_operator_owns_are_refused_in_any_spelling() {
     for name in OWNED_SETTINGS {
         rejects(&config(name), "names a setting that the operator owns");
     }
-    for name in ["Super-Read-Only", "group_replication_group_name", "loose-group_replication_x"] {
+    for name in [
+        "Super-Read-Only",
+        "group_replication_group_name",
+        "loose-group_replication_x",
+    ] {
         rejects(&config(name), "names a setting that the operator owns");
     }
 }
 
 #[test]
 fn a_refresh_token_outlives_an_access_token() {
-    accepts(&[("/spec/user/accessTokenTtl", json!("1h")), ("/spec/user/refreshTokenTtl", json!("1h"))]);
+    accepts(&[
+        ("/spec/user/accessTokenTtl", json!("1h")),
+        ("/spec/user/refreshTokenTtl", json!("1h")),
+    ]);
     rejects(
-        &[("/spec/user/accessTokenTtl", json!("2h")), ("/spec/user/refreshTokenTtl", json!("1h"))],
+        &[
+            ("/spec/user/accessTokenTtl", json!("2h")),
+            ("/spec/user/refreshTokenTtl", json!("1h")),
+        ],
         "user.refreshTokenTtl is shorter",
     );
 }
 
 #[test]
 fn the_samples_are_valid() {
-    for sample in [include_str!("../samples/chatbot.yaml"), include_str!("../samples/groq.yaml")] {
+    for sample in [
+        include_str!("../samples/chatbot.yaml"),
+        include_str!("../samples/groq.yaml"),
+    ] {
         let sample: ChatbotDeployment = serde_norway::from_str(sample).expect("the sample parses");
         sample.validate_cel().expect("the sample is accepted");
     }
