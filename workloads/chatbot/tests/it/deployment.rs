@@ -83,6 +83,15 @@ impl Deployment {
         self.processes.remove(&workload).unwrap()
     }
 
+    /// Kills a process, starts it again and waits until it is ready.
+    pub(crate) async fn crash(&mut self, workload: Workload) {
+        self.processes
+            .get_mut(&workload)
+            .unwrap()
+            .kill_and_start_again();
+        self.wait_until_ready(workload).await;
+    }
+
     pub(crate) fn migrate(&self) -> Process {
         let account = &self.account;
         let mut environment = self.mysql_environment();
@@ -119,7 +128,7 @@ impl Deployment {
         )
     }
 
-    async fn wait_until_ready(&mut self, workload: Workload) {
+    pub(crate) async fn wait_until_ready(&mut self, workload: Workload) {
         let url = self.admin(workload, paths::READYZ);
         loop {
             if let Ok(answer) = reqwest::get(&url).await

@@ -9,8 +9,12 @@ use chatbot_api::conversations::{ConversationOut, MessageOut, Page};
 use chatbot_api::turns::{TurnEvent, TurnOut};
 use chatbot_contract::Workload;
 use chatbot_contract::report::{DependencyName, DependencyState, Report};
+use chatbot_testkit::history::load::{self, Options};
+use chatbot_testkit::history::summary::Summary;
+use chatbot_testkit::history::{read, verify};
 use reqwest::Method;
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
 
 use deployment::Deployment;
 
@@ -189,6 +193,36 @@ async fn a_killed_chat_process_costs_a_reading_person_nothing() {
         ada.messages(&turn).await,
         [turn.message.clone(), turn.answer.clone()]
     );
+}
+
+#[tokio::test]
+async fn processes_that_crash_under_load_lose_no_message_and_fail_no_request() {
+    let mut deployment = Deployment::start().await;
+    let mut options = Options::new(deployment.url("").parse().unwrap(), 4);
+    options.most_messages = Some(25);
+    let mut crashes = 0;
+    let crashing = async {
+        loop {
+            for workload in [Workload::Chat, Workload::Storage, Workload::User] {
+                deployment.crash(workload).await;
+                crashes += 1;
+            }
+        }
+    };
+    let mut ran = tokio::select! {
+        ran = load::run(&options, CancellationToken::new()) => ran.unwrap(),
+        () = crashing => unreachable!(),
+    };
+    // Whoever was being started when the load ended.
+    for workload in Workload::ALL {
+        deployment.wait_until_ready(workload).await;
+    }
+    let readable = read::everything(&mut ran.clients).await.unwrap();
+    let summary = Summary::new(&ran.history, verify::verify(&ran.history, &readable));
+    assert!(summary.violations.is_empty(), "{summary}");
+    assert_eq!((summary.done, summary.failed()), (100, 0), "{summary}");
+    assert!(crashes >= 3, "only {crashes} crashes during: {summary}");
+    println!("{crashes} crashes: {summary}");
 }
 
 #[tokio::test]

@@ -2,4 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed step fails the test")]
 
+mod client;
 mod mysql;
+mod serve;
