@@ -17,3 +17,6 @@ mod words;
 pub use component::Mysql;
 pub use objects::{CONTAINER, PRIMARY, ROLE};
 pub use plan::Plan;
+
+#[cfg(test)]
+mod tests;

@@ -145,7 +145,8 @@ impl<'a> Acts<'a> {
                 .await;
             match patched {
                 Ok(_) => {}
-                Err(kube::Error::Api(status)) if status.code == 404 || status.code == 409 => {}
+                // Gone, or another pod by now (its uid is not the one that was judged).
+                Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409 | 422) => {}
                 Err(error) => {
                     return Err(Error::kubernetes(format!("label Pod {}", member.name))(
                         error,
