@@ -16,26 +16,43 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use kube::api::{ObjectMeta, PostParams};
 use kube::{Api, Client};
 
-/// How long a Lease holds after it was renewed.
-const DURATION: Duration = Duration::from_secs(15);
-/// The holder stops acting when it could not renew for this long.
-const DEADLINE: Duration = Duration::from_secs(10);
-/// Time between two attempts to renew or to acquire.
-const RETRY: Duration = Duration::from_secs(2);
-/// An attempt that takes longer is given up.
-const TIMEOUT: Duration = Duration::from_secs(4);
+/// How fast an election goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timings {
+    /// How long a Lease holds after it was renewed; whole seconds.
+    pub duration: Duration,
+    /// The holder stops acting when it could not renew for this long.
+    pub deadline: Duration,
+    /// Time between two attempts to renew or to acquire.
+    pub retry: Duration,
+    /// An attempt that takes longer is given up.
+    pub timeout: Duration,
+}
+
+impl Default for Timings {
+    fn default() -> Self {
+        Self {
+            duration: Duration::from_secs(15),
+            deadline: Duration::from_secs(10),
+            retry: Duration::from_secs(2),
+            timeout: Duration::from_secs(4),
+        }
+    }
+}
 
 /// Takes part in an election.
 pub struct Candidate {
     api: Api<Lease>,
     name: String,
     identity: String,
+    timings: Timings,
 }
 
 /// Says, by the monotonic clock, whether we may still act.
 #[derive(Clone)]
 pub struct Leadership {
     renewed: Arc<Mutex<Instant>>,
+    deadline: Duration,
 }
 
 /// The Lease is not ours any more.
@@ -50,20 +67,23 @@ struct Sighting {
 }
 
 impl Leadership {
-    /// Leadership that never ends, for an operator without replicas, as in tests.
-    #[must_use]
-    pub fn granted() -> Self {
+    fn new(renewed: Instant, deadline: Duration) -> Self {
         Self {
-            renewed: Arc::new(Mutex::new(
-                Instant::now() + Duration::from_secs(60 * 60 * 24 * 365),
-            )),
+            renewed: Arc::new(Mutex::new(renewed)),
+            deadline,
         }
+    }
+
+    /// Leadership that was given now and is never renewed, for tests.
+    #[must_use]
+    pub fn lasting(deadline: Duration) -> Self {
+        Self::new(Instant::now(), deadline)
     }
 
     /// Whether the last renewal is recent enough to act on.
     #[must_use]
     pub fn holds(&self) -> bool {
-        self.lock().elapsed() < DEADLINE
+        self.lock().elapsed() < self.deadline
     }
 
     fn renew(&self, at: Instant) {
@@ -80,8 +100,15 @@ impl Leadership {
 impl Candidate {
     /// A candidate under this name for the Lease.
     #[must_use]
-    pub fn new(client: Client, namespace: &str, name: &str, identity: &str) -> Self {
+    pub fn new(
+        client: Client,
+        namespace: &str,
+        name: &str,
+        identity: &str,
+        timings: Timings,
+    ) -> Self {
         Self {
+            timings,
             api: Api::namespaced(client, namespace),
             name: name.to_owned(),
             identity: identity.to_owned(),
@@ -96,11 +123,10 @@ impl Candidate {
         };
         loop {
             let started = Instant::now();
-            match tokio::time::timeout(TIMEOUT, self.try_acquire(&mut sighting)).await {
+            match tokio::time::timeout(self.timings.timeout, self.try_acquire(&mut sighting)).await
+            {
                 Ok(Ok(true)) => {
-                    return Leadership {
-                        renewed: Arc::new(Mutex::new(started)),
-                    };
+                    return Leadership::new(started, self.timings.deadline);
                 }
                 Ok(Ok(false)) => {}
                 Ok(Err(error)) => tracing::warn!(
@@ -109,16 +135,16 @@ impl Candidate {
                 ),
                 Err(_) => tracing::warn!("failed to acquire the lease in time"),
             }
-            tokio::time::sleep(RETRY).await;
+            tokio::time::sleep(self.timings.retry).await;
         }
     }
 
     /// Renews until that fails for too long.
     pub async fn keep(&self, leadership: &Leadership) -> Lost {
         loop {
-            tokio::time::sleep(RETRY).await;
+            tokio::time::sleep(self.timings.retry).await;
             let started = Instant::now();
-            match tokio::time::timeout(TIMEOUT, self.renew()).await {
+            match tokio::time::timeout(self.timings.timeout, self.renew()).await {
                 Ok(Ok(true)) => leadership.renew(started),
                 Ok(Ok(false)) => return Lost,
                 Ok(Err(error)) => tracing::warn!(
@@ -212,7 +238,7 @@ impl Candidate {
         let now = MicroTime(Timestamp::now());
         LeaseSpec {
             holder_identity: Some(self.identity.clone()),
-            lease_duration_seconds: i32::try_from(DURATION.as_secs()).ok(),
+            lease_duration_seconds: i32::try_from(self.timings.duration.as_secs()).ok(),
             acquire_time: Some(now.clone()),
             renew_time: Some(now),
             lease_transitions: Some(transitions),
@@ -270,9 +296,9 @@ mod tests {
 
     #[test]
     fn a_holder_that_was_paused_knows_that_it_may_not_act() {
-        let leadership = Leadership::granted();
+        let leadership = Leadership::lasting(Duration::from_secs(60));
         assert!(leadership.holds());
-        if let Some(past) = Instant::now().checked_sub(DEADLINE) {
+        if let Some(past) = Instant::now().checked_sub(Duration::from_secs(61)) {
             leadership.renew(past);
             assert!(!leadership.holds());
         }

@@ -224,6 +224,9 @@ impl<C: Component> Reconciler for Pipeline<C> {
                 self.finish(&object, statement, outcome, Vec::new(), SOON)
                     .await
             }
+            Err(Error::Kubernetes { source, .. }) if is_terminating(&source) => {
+                skipped("its namespace is being deleted")
+            }
             Err(error) => {
                 let statement = self.not_ready(&object, Reason::ReconcileFailed, &chain(&error));
                 // When even that cannot be written, the error that was first is what matters.
@@ -330,6 +333,12 @@ fn kept<C: Component>(component: &C, status: &ChatbotDeploymentStatus) -> Map<St
         fields.insert("endpoint".to_owned(), json!(endpoint));
     }
     fields
+}
+
+/// Nothing new may be made in a namespace that is being deleted, and nothing needs to be.
+fn is_terminating(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status)
+        if status.code == 403 && status.message.contains("because it is being terminated"))
 }
 
 fn is_gone(error: &kube::Error) -> bool {

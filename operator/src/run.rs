@@ -25,7 +25,7 @@ use crate::controller::{self, Reconciler};
 use crate::http::{self, Health};
 use crate::invalid;
 use crate::labels::MANAGER;
-use crate::lease::{Candidate, Leadership};
+use crate::lease::{Candidate, Leadership, Timings};
 use crate::metrics::Metrics;
 use crate::mysql::Mysql;
 use crate::pipeline::Pipeline;
@@ -112,6 +112,7 @@ pub async fn run(settings: Settings) -> Result<(), Error> {
         &settings.lease_namespace,
         &settings.lease_name,
         &settings.identity,
+        Timings::default(),
     );
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "waiting for the lease");
     let stop = stopped();

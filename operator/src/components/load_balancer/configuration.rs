@@ -82,6 +82,9 @@ http {{
     default_type application/octet-stream;
     tcp_nodelay on;
     keepalive_timeout 75s;
+    # An nginx that stops closes an idle connection only after this time, and until then answers on
+    # it with "Connection: close": a client that sends just then meets no closed door.
+    keepalive_min_timeout 20s;
     client_header_timeout 15s;
     client_body_timeout 30s;
     client_max_body_size 1m;
