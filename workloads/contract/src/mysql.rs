@@ -17,5 +17,10 @@ pub const REPLICATION_ACCOUNT: &str = "replication";
 pub const ADMIN_ACCOUNT: &str = "admin";
 
 /// Every account that has a password in the identity Secret.
-pub const ACCOUNTS: [&str; 5] =
-    [USER_ACCOUNT, STORAGE_ACCOUNT, MIGRATE_ACCOUNT, REPLICATION_ACCOUNT, ADMIN_ACCOUNT];
+pub const ACCOUNTS: [&str; 5] = [
+    USER_ACCOUNT,
+    STORAGE_ACCOUNT,
+    MIGRATE_ACCOUNT,
+    REPLICATION_ACCOUNT,
+    ADMIN_ACCOUNT,
+];
