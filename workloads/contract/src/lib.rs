@@ -72,10 +72,8 @@ pub mod ports {
     pub const EDGE_HTTPS: u16 = 8443;
     /// The load balancer's own health, inside the pod network only.
     pub const EDGE_ADMIN: u16 = 9090;
-    /// MySQL's classic protocol.
+    /// MySQL's classic protocol; members of a group speak to each other over it as well.
     pub const MYSQL: u16 = 3306;
-    /// Group replication between MySQL members.
-    pub const MYSQL_GROUP: u16 = 33061;
     /// The MySQL agent's interface (HTTP/1.1).
     pub const MYSQL_AGENT: u16 = 9091;
 }
