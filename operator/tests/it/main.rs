@@ -1,0 +1,7 @@
+//! The operator's parts against an API server in memory, and the MySQL agent with real servers.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod agent;
+mod fake_api;
+mod lease;
+mod pipeline;
