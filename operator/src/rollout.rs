@@ -35,7 +35,8 @@ pub fn rollout(deployment: Option<&Deployment>, pods: &[&Pod]) -> Rollout {
     let replicas = status.replicas.unwrap_or_default();
     let generation = deployment.and_then(|deployment| deployment.metadata.generation);
     let observed = status.observed_generation >= generation;
-    let done = observed && updated >= wanted && available >= wanted && replicas == updated;
+    // A pod too many is still to be taken away: that is a rollout as well.
+    let done = observed && updated == wanted && available >= wanted && replicas == updated;
     let (reason, message) = if done {
         (Reason::Ready, format!("{ready} of {wanted} pods serve"))
     } else if let Some((reason, message)) =
@@ -219,6 +220,12 @@ mod tests {
                 "1 of 2 pods are new, 2 serve".to_owned()
             )
         );
+    }
+
+    #[test]
+    fn pods_that_are_too_many_make_it_a_rollout() {
+        let status = json!({"observedGeneration": 2, "replicas": 3, "updatedReplicas": 3, "readyReplicas": 3, "availableReplicas": 3});
+        assert_eq!(seen(&status, &[]).0, Reason::RollingOut);
     }
 
     #[test]
