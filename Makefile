@@ -57,5 +57,8 @@ test: ## every check and test, the ones on a real cluster too (brings it up)
 test-fast: ## every check and test that needs no cluster
 	@dev-cluster/test fast
 
-generate: ## write the generated files again (CRDs)
-	@cargo run -q -p chatbot-crds --bin generate
+generate: ## write the generated files again: the CRD, the operator's rights, the API's description
+	@cargo build -q --workspace --bins
+	@cargo run -q --bin generate
+	@cargo run -q --bin chatbot-operator -- rbac >charts/chatbot-operator/files/rules.yaml
+	@cargo run -q --bin chatbot -- openapi >docs/openapi.json
