@@ -12,6 +12,7 @@ KUBECONFIG=$STATE/kubeconfig
 CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$CACHE/target}
 PATH=$CACHE/bin:$PATH:/usr/local/sbin:/usr/sbin:/sbin
 export CACHE STATE NODES KUBECONFIG CARGO_TARGET_DIR PATH
+mkdir -p "$CACHE"
 
 # Says which kind of cluster this machine gets: kind where Docker and kind are, else packages.
 cluster_kind() {

@@ -16,7 +16,6 @@ install_packages() {
     # Any Node of this decade runs the page's tests.
     command -v node >/dev/null || missing+=(nodejs)
     if ((${#missing[@]} == 0)); then return 3; fi
-    mkdir -p "$CACHE"
     exec 8>"$CACHE/.apt.lock" # `up` does several things side by side
     flock 8
     apt-get -qq update
