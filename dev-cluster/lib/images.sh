@@ -5,7 +5,7 @@
 source "$(dirname "${BASH_SOURCE[0]}")/sid.sh"
 
 IMAGES=$CACHE/images
-ENGINES=(mysql:9.7 nginx:1.30)          # stand-ins, under the official names
+ENGINES=(mysql:9.7 nginx:1.30 redis:8.0) # stand-ins, under the official names
 OURS=(chatbot chatbot-operator groq-mock) # each a program of the workspace
 SYSTEM=(pause coredns metrics-server local-path-provisioner)
 RUST_OUT=$CARGO_TARGET_DIR/x86_64-unknown-linux-gnu/debug

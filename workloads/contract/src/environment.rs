@@ -42,6 +42,18 @@ pub const MYSQL_USERS_SCHEMA: &str = "CHATBOT_MYSQL_USERS_SCHEMA";
 /// Schema of the storage workload, for `migrate`.
 pub const MYSQL_CONVERSATIONS_SCHEMA: &str = "CHATBOT_MYSQL_CONVERSATIONS_SCHEMA";
 
+/// Redis servers, `host:port` separated by commas: the Sentinels with topology `sentinel`, else the one server. Absent
+/// where there is no Redis.
+pub const REDIS_HOSTS: &str = "CHATBOT_REDIS_HOSTS";
+/// `sentinel` to follow the primary that Sentinels name, `single` to use the first host as it is.
+pub const REDIS_TOPOLOGY: &str = "CHATBOT_REDIS_TOPOLOGY";
+/// ACL user, of Redis and of Sentinel.
+pub const REDIS_USER: &str = "CHATBOT_REDIS_USER";
+/// File with the user's password.
+pub const REDIS_PASSWORD_FILE: &str = "CHATBOT_REDIS_PASSWORD_FILE";
+/// `true` to speak TLS, checked with the system's roots.
+pub const REDIS_TLS: &str = "CHATBOT_REDIS_TLS";
+
 /// `groq`, `openai-compatible` or `echo`.
 pub const LLM_PROVIDER: &str = "CHATBOT_LLM_PROVIDER";
 /// Base URL of the model API, up to and without `/chat/completions`.

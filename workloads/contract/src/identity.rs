@@ -12,6 +12,8 @@ pub const SIGNING_KEYS: &str = "signing-keys.json";
 pub const MYSQL_GROUP_ID: &str = "mysql-group-id";
 /// Bearer token of the MySQL agents' interface.
 pub const MYSQL_AGENT_TOKEN: &str = "mysql-agent-token";
+/// Bearer token of the Redis agents' interface.
+pub const REDIS_AGENT_TOKEN: &str = "redis-agent-token";
 
 /// The `aud` of access tokens.
 pub const ACCESS_TOKEN_AUDIENCE: &str = "chatbot";
@@ -20,6 +22,12 @@ pub const ACCESS_TOKEN_AUDIENCE: &str = "chatbot";
 #[must_use]
 pub fn mysql_password(account: &str) -> String {
     format!("mysql-{account}-password")
+}
+
+/// Key of the Secret under which the password of a Redis account stands.
+#[must_use]
+pub fn redis_password(account: &str) -> String {
+    format!("redis-{account}-password")
 }
 
 /// Keys that wrap users' data keys: the current one wraps, all of them unwrap.

@@ -6,6 +6,7 @@
 pub mod environment;
 pub mod identity;
 pub mod mysql;
+pub mod redis;
 pub mod report;
 
 use serde::{Deserialize, Serialize};
@@ -76,6 +77,12 @@ pub mod ports {
     pub const MYSQL: u16 = 3306;
     /// The MySQL agent's interface (HTTP/1.1).
     pub const MYSQL_AGENT: u16 = 9091;
+    /// Redis's protocol.
+    pub const REDIS: u16 = 6379;
+    /// Sentinel, in Redis's protocol.
+    pub const SENTINEL: u16 = 26379;
+    /// The Redis agent's interface (HTTP/1.1).
+    pub const REDIS_AGENT: u16 = 9092;
 }
 
 /// Paths on a workload's admin port, and the gateway's for the load balancer.

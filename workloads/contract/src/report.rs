@@ -26,6 +26,8 @@ pub struct Dependency {
 pub enum DependencyName {
     /// The relational store.
     Mysql,
+    /// Cache, limits and streams.
+    Redis,
     /// The model API.
     Model,
 }
