@@ -11,7 +11,7 @@ export CHATBOT_TEST_REDIS_ROOT ?= $(CACHE)/rootfs/redis-8.0
 PROGRAMS = KUBECONFIG=$(STATE)/kubeconfig PATH=$(CACHE)/bin:$$PATH
 
 .DEFAULT_GOAL := help
-.PHONY: help up cluster images deploy down status url logs mysql kubectl helm env test test-fast generate
+.PHONY: help up cluster images deploy down status url logs mysql redis kubectl helm env test test-fast reliability generate
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ logs: ## the end of the cluster's logs (OF="kubelet-node1.log …" for some)
 mysql: ## a MySQL shell in the primary (NAMESPACE=chatbot)
 	@dev-cluster/mysql
 
+redis: ## a Redis shell in the primary (NAMESPACE=chatbot)
+	@dev-cluster/redis
+
 kubectl: ## kubectl on this cluster: make kubectl ARGS="get pods -A"
 	@$(PROGRAMS) kubectl $(ARGS)
 
@@ -57,6 +60,9 @@ test: ## every check and test, the ones on a real cluster too (brings it up)
 
 test-fast: ## every check and test that needs no cluster
 	@dev-cluster/test fast
+
+reliability: ## write docs/reliability.md from what the last run of the tests on the cluster measured
+	@dev-cluster/reliability
 
 generate: ## write the generated files again: the CRD, the operator's rights, the API's description
 	@cargo build -q --workspace --bins

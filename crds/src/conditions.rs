@@ -10,6 +10,10 @@ pub const STALLED: &str = "Stalled";
 pub const IDENTITY_READY: &str = "IdentityReady";
 /// MySQL takes writes, and every member is online.
 pub const MYSQL_READY: &str = "MysqlReady";
+/// Redis takes writes, and every member is in step; or it is somebody else's and answers; or none is wanted.
+pub const REDIS_READY: &str = "RedisReady";
+/// Users are served, and something that can be done without is lost; `Unknown` until the whole was Ready once.
+pub const DEGRADED: &str = "Degraded";
 /// The schema fits the image.
 pub const SCHEMA_READY: &str = "SchemaReady";
 /// The user workload serves.

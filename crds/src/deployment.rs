@@ -4,8 +4,8 @@ use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ChatbotDeploymentStatus, GatewaySpec, LlmSpec, LoadBalancerSpec, MysqlSpec, UserSpec,
-    WorkloadSpec,
+    ChatbotDeploymentStatus, GatewaySpec, LlmSpec, LoadBalancerSpec, MysqlSpec, RedisSpec,
+    UserSpec, WorkloadSpec,
 };
 
 /// A whole chat system: load balancer, gateway, chat, user and storage workloads, and the engines
@@ -69,6 +69,10 @@ pub struct ChatbotDeploymentSpec {
     /// The relational store, the only source of truth.
     #[serde(default)]
     pub mysql: MysqlSpec,
+
+    /// Cache, limits and streams: what can be lost without harm.
+    #[serde(default)]
+    pub redis: RedisSpec,
 
     /// What happens to volumes and the identity Secret when this object is deleted.
     #[serde(default)]

@@ -15,6 +15,7 @@ mod llm;
 mod load_balancer;
 mod mysql;
 pub mod quantity;
+mod redis;
 mod schema;
 mod status;
 mod workload;
@@ -23,8 +24,9 @@ pub use deployment::{ChatbotDeployment, ChatbotDeploymentSpec, DeletionPolicy};
 pub use llm::{LlmSpec, Provider, SecretKey};
 pub use load_balancer::{LoadBalancerSpec, ServiceSpec, ServiceType, TlsSpec};
 pub use mysql::{ExternalMysql, ManagedMysql, MysqlSpec, OWNED_SETTINGS, StorageSpec};
+pub use redis::{ExternalRedis, ManagedRedis, OWNED_REDIS_SETTINGS, RedisSpec, Without};
 pub use status::{
-    ChatbotDeploymentStatus, ComponentStatuses, MysqlMemberStatus, MysqlStatus, WorkloadStatus,
+    ChatbotDeploymentStatus, ComponentStatuses, EngineStatus, MemberStatus, WorkloadStatus,
 };
 pub use workload::{GatewaySpec, PodTemplate, Registration, Resources, UserSpec, WorkloadSpec};
 

@@ -11,18 +11,32 @@ use crate::{PodTemplate, Resources};
 /// Settings of a MySQL server that the operator owns: `config` must not name them.
 ///
 /// Also written out in the CEL rule of [`ManagedMysql`]; a test holds the two together.
-pub const OWNED_SETTINGS: [&str; 12] = [
+pub const OWNED_SETTINGS: [&str; 26] = [
     "datadir",
+    "socket",
+    "pid_file",
+    "init_file",
+    "secure_file_priv",
     "server_id",
     "port",
-    "socket",
     "bind_address",
+    "mysqlx",
     "report_host",
+    "report_port",
+    "skip_name_resolve",
     "gtid_mode",
     "enforce_gtid_consistency",
     "log_bin",
+    "skip_log_bin",
+    "disable_log_bin",
+    "log_replica_updates",
+    "relay_log",
+    "skip_replica_start",
     "read_only",
     "super_read_only",
+    "performance_schema",
+    "log_error_verbosity",
+    "plugin_load",
     "plugin_load_add",
 ];
 
@@ -58,7 +72,7 @@ impl Default for MysqlSpec {
 #[x_kube(
     validation = Rule::new("self.replicas in [1, 3, 5, 7]").message("mysql.managed.replicas must be 1, 3, 5 or 7: an even number of members loses its majority no later than one member fewer, and more than 7 slow every write"),
     validation = Rule::new("self.replicas >= oldSelf.replicas").message("mysql.managed.replicas cannot shrink: keep the number, or make a new ChatbotDeployment and move the data"),
-    validation = Rule::new("!has(self.config) || self.config.all(k, !(k.replace('-', '_').lowerAscii() in ['datadir', 'server_id', 'port', 'socket', 'bind_address', 'report_host', 'gtid_mode', 'enforce_gtid_consistency', 'log_bin', 'read_only', 'super_read_only', 'plugin_load_add']) && !k.replace('-', '_').lowerAscii().startsWith('group_replication_') && !k.replace('-', '_').lowerAscii().startsWith('loose_'))").message("mysql.managed.config names a setting that the operator owns (replication, paths, ports, read_only): leave it out").field_path(".config")
+    validation = Rule::new("!has(self.config) || self.config.all(k, !(k.replace('-', '_').lowerAscii() in ['datadir', 'socket', 'pid_file', 'init_file', 'secure_file_priv', 'server_id', 'port', 'bind_address', 'mysqlx', 'report_host', 'report_port', 'skip_name_resolve', 'gtid_mode', 'enforce_gtid_consistency', 'log_bin', 'skip_log_bin', 'disable_log_bin', 'log_replica_updates', 'relay_log', 'skip_replica_start', 'read_only', 'super_read_only', 'performance_schema', 'log_error_verbosity', 'plugin_load', 'plugin_load_add']) && !k.replace('-', '_').lowerAscii().startsWith('group_replication_') && !k.replace('-', '_').lowerAscii().startsWith('loose_'))").message("mysql.managed.config names a setting that the operator owns (replication, paths, addresses, logs, read_only): leave it out").field_path(".config")
 )]
 pub struct ManagedMysql {
     /// Version, `major.minor`; the operator's default at creation is kept in status when absent.

@@ -36,7 +36,10 @@ pub struct ChatbotDeploymentStatus {
 pub struct ComponentStatuses {
     /// The relational store.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub mysql: Option<MysqlStatus>,
+    pub mysql: Option<EngineStatus>,
+    /// Cache, limits and streams.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub redis: Option<EngineStatus>,
     /// The gateway.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gateway: Option<WorkloadStatus>,
@@ -76,10 +79,10 @@ pub struct WorkloadStatus {
     pub image: String,
 }
 
-/// The MySQL group as its members tell it.
+/// An engine that the operator runs, as its members tell it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
-pub struct MysqlStatus {
+pub struct EngineStatus {
     /// Version in use: set at creation, changed only by the spec.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
@@ -91,18 +94,19 @@ pub struct MysqlStatus {
     pub ready: Option<String>,
     /// Each member.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub members: Vec<MysqlMemberStatus>,
+    pub members: Vec<MemberStatus>,
 }
 
-/// One member of the MySQL group.
+/// One member of an engine.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
-pub struct MysqlMemberStatus {
+pub struct MemberStatus {
     /// Pod.
     pub name: String,
-    /// `ONLINE`, `RECOVERING`, `OFFLINE`, `ERROR`, `UNREACHABLE`, or `Unknown` when it cannot be heard.
+    /// How it is, in the engine's words (MySQL: `ONLINE`, `RECOVERING`, `OFFLINE`, `ERROR`, `UNREACHABLE`; Redis:
+    /// `connected`, `syncing`), or `Unknown` when it cannot be heard.
     pub state: String,
-    /// `PRIMARY` or `SECONDARY`, where the group says.
+    /// `PRIMARY` or `SECONDARY`, where the members say.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,
 }

@@ -1,7 +1,7 @@
 //! Each validation rule accepts what it should and refuses what it should, with its sentence;
 //! no cluster is needed, since the rules are evaluated here as the API server does it.
 
-use chatbot_crds::{ChatbotDeployment, OWNED_SETTINGS};
+use chatbot_crds::{ChatbotDeployment, OWNED_REDIS_SETTINGS, OWNED_SETTINGS};
 use serde_json::{Value, json};
 
 /// The smallest object, changed by `change` at its JSON pointers.
@@ -87,6 +87,8 @@ fn an_api_key_alone_is_a_complete_system() {
         3
     );
     assert_eq!((spec.chat.replicas, spec.load_balancer.replicas), (2, 2));
+    let redis = spec.redis.managed.expect("Redis is managed by default");
+    assert_eq!(redis.replicas, 3);
 }
 
 #[test]
@@ -233,6 +235,52 @@ fn settings_that_the_operator_owns_are_refused_in_any_spelling() {
         "group_replication_group_name",
         "loose-group_replication_x",
     ] {
+        rejects(&config(name), "names a setting that the operator owns");
+    }
+}
+
+#[test]
+fn redis_is_managed_external_or_absent_and_may_change_its_mind() {
+    let external = json!({"host": "cache.example.org", "secretName": "cache"});
+    let none = json!({"none": {}});
+    for redis in [
+        json!({"managed": {}}),
+        json!({"external": external}),
+        none.clone(),
+    ] {
+        accepts(&[("/spec/redis", redis)]);
+    }
+    let sentence = "redis takes exactly one of";
+    rejects(&[("/spec/redis", json!({}))], sentence);
+    rejects(
+        &[("/spec/redis", json!({"external": external, "none": {}}))],
+        sentence,
+    );
+    accepts_update(&[], &[("/spec/redis", none.clone())]);
+    accepts_update(&[("/spec/redis", none)], &[]);
+}
+
+#[test]
+fn redis_has_a_size_whose_sentinels_can_agree() {
+    let replicas = |n: i32| [("/spec/redis/managed/replicas", json!(n))];
+    accepts(&replicas(1));
+    accepts(&replicas(3));
+    for size in [0, 2, 4, 5] {
+        rejects(&replicas(size), "redis.managed.replicas must be 1 or 3");
+    }
+    accepts_update(&replicas(1), &replicas(3));
+    rejects_update(
+        &replicas(3),
+        &replicas(1),
+        "redis.managed.replicas cannot shrink",
+    );
+}
+
+#[test]
+fn the_operators_own_settings_of_redis_are_not_to_be_changed() {
+    let config = |name: &str| [("/spec/redis/managed/config", json!({name: "1"}))];
+    accepts(&config("maxmemory-policy"));
+    for name in OWNED_REDIS_SETTINGS.into_iter().chain(["ReplicaOf"]) {
         rejects(&config(name), "names a setting that the operator owns");
     }
 }

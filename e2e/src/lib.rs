@@ -17,6 +17,7 @@ pub mod mysql;
 pub mod namespace;
 pub mod operator;
 pub mod person;
+pub mod redis;
 pub mod shared;
 pub mod system;
 pub mod wait;

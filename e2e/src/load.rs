@@ -7,6 +7,7 @@ use chatbot_testkit::history::{read, verify};
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::cluster::Settings;
 use crate::error::ensure;
 use crate::person::Person;
 use crate::{Error, Result};
@@ -70,8 +71,32 @@ impl Load {
         let readable = read::everything(&mut ran.clients).await.map_err(failed)?;
         let summary = Summary::new(&ran.history, verify::verify(&ran.history, &readable));
         println!("{what}: {summary}");
+        record(what, &summary).map_err(|error| {
+            Error::Wrong(format!("failed to record the numbers of {what}: {error}"))
+        })?;
         Ok(summary)
     }
+}
+
+/// Keeps the numbers as a row of `docs/reliability.md` (`make reliability` puts the rows together).
+fn record(what: &str, summary: &Summary) -> std::io::Result<()> {
+    let folder = Settings::from_environment().state.join("reliability");
+    std::fs::create_dir_all(&folder)?;
+    let name: String = what
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+        .collect();
+    let row = format!(
+        "| {what} | {:.0} s | {} | {} | {} | {} | {:.1} s | {:.0} ms |\n",
+        summary.lasted.as_secs_f64(),
+        summary.sent,
+        summary.done,
+        summary.violations.len(),
+        summary.failed(),
+        summary.write_gap.as_secs_f64(),
+        summary.p99.as_secs_f64() * 1000.0,
+    );
+    std::fs::write(folder.join(name), row)
 }
 
 /// Sees that nothing acknowledged was lost, doubled or reordered.

@@ -4,11 +4,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chatbot_contract::identity::mysql_password;
 use chatbot_contract::mysql::ADMIN_ACCOUNT;
-use k8s_openapi::api::core::v1::Secret;
-use kube::Api;
 use serde_json::{Value, json};
 
-use crate::{Error, Result, System, TestNamespace, command};
+use crate::system::MYSQL;
+use crate::{Result, System, TestNamespace};
 
 /// Name of the Secret with the connection of [`external`].
 pub const EXTERNAL_SECRET: &str = "mysql";
@@ -28,29 +27,12 @@ pub async fn query(system: &System, statement: &str) -> Result<String> {
 /// It refuses.
 pub async fn query_in(system: &System, pod: &str, statement: &str) -> Result<String> {
     let password = admin_password(system).await?;
-    let kubeconfig = std::env::var("KUBECONFIG").unwrap_or_else(|_| {
-        let state = &system.namespace.cluster.settings.state;
-        state.join("kubeconfig").display().to_string()
-    });
     // The password goes the way of the statement: arguments can be seen by every process of the machine.
     let script = "read -r MYSQL_PWD && export MYSQL_PWD && exec mysql --user=\"$0\" --host=127.0.0.1 --batch --skip-column-names --skip-binary-as-hex";
-    let arguments = [
-        "exec",
-        "--stdin",
-        "--kubeconfig",
-        &kubeconfig,
-        "--namespace",
-        &system.namespace.name,
-        pod,
-        "--container",
-        "mysql",
-        "--",
-        "sh",
-        "-c",
-        script,
-        ADMIN_ACCOUNT,
-    ];
-    command::run_with_input("kubectl", &arguments, &format!("{password}\n{statement}\n")).await
+    let input = format!("{password}\n{statement}\n");
+    system
+        .exec(pod, MYSQL, &[script, ADMIN_ACCOUNT], &input)
+        .await
 }
 
 /// The administrator's password, from the identity Secret.
@@ -58,17 +40,7 @@ pub async fn query_in(system: &System, pod: &str, statement: &str) -> Result<Str
 /// # Errors
 /// The Secret or its key is not there.
 pub async fn admin_password(system: &System) -> Result<String> {
-    let secrets: Api<Secret> = system.namespace.api();
-    let name = format!("{}-identity", system.name);
-    let secret = secrets
-        .get(&name)
-        .await
-        .map_err(Error::kubernetes(format!("read Secret {name}")))?;
-    secret
-        .data
-        .and_then(|mut data| data.remove(&mysql_password(ADMIN_ACCOUNT)))
-        .and_then(|value| String::from_utf8(value.0).ok())
-        .ok_or_else(|| Error::Wrong(format!("Secret {name} has no password of {ADMIN_ACCOUNT}")))
+    system.identity(&mysql_password(ADMIN_ACCOUNT)).await
 }
 
 /// Gives a test's namespace the use of another system's MySQL: makes the Secret, and returns the

@@ -3,16 +3,18 @@
 use std::time::Duration;
 
 use chatbot_crds::{ChatbotDeployment, conditions};
-use k8s_openapi::api::core::v1::{Pod, Service};
+use k8s_openapi::api::core::v1::{Pod, Secret, Service};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use kube::{Api, Resource, ResourceExt};
 use serde_json::{Value, json};
 
-use crate::{Error, Result, TestNamespace, describe, wait};
+use crate::{Error, Result, TestNamespace, command, describe, wait};
 
 /// Component label of the MySQL members.
 pub const MYSQL: &str = "mysql";
+/// Component label of the Redis members.
+pub const REDIS: &str = "redis";
 /// Component label of the load balancer.
 pub const LOAD_BALANCER: &str = "load-balancer";
 
@@ -25,7 +27,7 @@ pub struct System {
     pub name: String,
 }
 
-/// The smallest system: one pod of each, one MySQL member, reachable from here; it repeats what it is told.
+/// The smallest system: one pod of each, one MySQL member, no Redis, reachable from here; it repeats what it is told.
 #[must_use]
 pub fn small() -> Value {
     json!({
@@ -36,10 +38,11 @@ pub fn small() -> Value {
         "user": {"replicas": 1},
         "storage": {"replicas": 1},
         "mysql": {"managed": {"replicas": 1, "storage": {"size": "1Gi"}}},
+        "redis": {"none": {}},
     })
 }
 
-/// A system without a single point of failure: two pods of each, three MySQL members.
+/// A system without a single point of failure: two pods of each, three members of each engine.
 #[must_use]
 pub fn highly_available() -> Value {
     merged(
@@ -51,6 +54,7 @@ pub fn highly_available() -> Value {
             "user": {"replicas": 2},
             "storage": {"replicas": 2},
             "mysql": {"managed": {"replicas": 3}},
+            "redis": {"none": null, "managed": {"replicas": 3}},
         }),
     )
 }
@@ -221,6 +225,57 @@ impl System {
             .status
             .and_then(|status| status.components.mysql?.primary)
             .ok_or_else(|| Error::Wrong("the status names no MySQL primary".to_owned()))
+    }
+
+    /// A value of the identity Secret.
+    ///
+    /// # Errors
+    /// The Secret or its key is not there.
+    pub async fn identity(&self, key: &str) -> Result<String> {
+        let secrets: Api<Secret> = self.namespace.api();
+        let name = format!("{}-identity", self.name);
+        let secret = secrets
+            .get(&name)
+            .await
+            .map_err(Error::kubernetes(format!("read Secret {name}")))?;
+        secret
+            .data
+            .and_then(|mut data| data.remove(key))
+            .and_then(|value| String::from_utf8(value.0).ok())
+            .ok_or_else(|| Error::Wrong(format!("Secret {name} has no {key}")))
+    }
+
+    /// Runs a shell script (with arguments, the first of which is its `$0`) in a container and returns what it printed.
+    ///
+    /// # Errors
+    /// It cannot be started, or ends with an error.
+    pub async fn exec(
+        &self,
+        pod: &str,
+        container: &str,
+        script: &[&str],
+        input: &str,
+    ) -> Result<String> {
+        let kubeconfig = std::env::var("KUBECONFIG").unwrap_or_else(|_| {
+            let state = &self.namespace.cluster.settings.state;
+            state.join("kubeconfig").display().to_string()
+        });
+        let mut arguments = vec![
+            "exec",
+            "--stdin",
+            "--kubeconfig",
+            &kubeconfig,
+            "--namespace",
+            &self.namespace.name,
+            pod,
+            "--container",
+            container,
+            "--",
+            "sh",
+            "-c",
+        ];
+        arguments.extend(script);
+        command::run_with_input("kubectl", &arguments, input).await
     }
 
     /// Deletes the ChatbotDeployment and waits until it is gone.

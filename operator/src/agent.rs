@@ -1,49 +1,25 @@
-//! The MySQL agent: the first process of a member's container, and the parent of its `mysqld`.
+//! What the engines' agents share: an agent is the first process of an engine's container, the parent of
+//! its server, and the one that tells how the server is.
 //!
-//! It makes the data folder, starts the server read-only, brings it into the group, hands the
-//! primary over before a stop, and tells what it sees. It decides nothing that concerns more than
-//! its own member: a group is made only on the operator's intent ([`crate::mysql::intent`]).
-//! Tasks: `seen` looks at the server, `work` acts, `http` answers, `children` reaps.
+//! The program is this one, static, copied into the engine's own image by an init container. The agents
+//! themselves stand beside their engines: [`crate::mysql::agent`], [`crate::redis::agent`].
 
-mod children;
-mod cnf;
-mod http;
-mod intent;
-mod peers;
-mod plan;
-mod seen;
-mod settings;
-mod sql;
-mod volume;
-mod work;
+pub(crate) mod children;
+pub(crate) mod http;
+pub(crate) mod peers;
 
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+pub use http::FACTS;
 
-use tokio::net::TcpListener;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
 use tokio::signal::unix::{SignalKind, signal};
-use tokio_util::sync::CancellationToken;
-
-pub use settings::Settings;
-
-use crate::mysql::facts::{MemberFacts, Phase, Record};
 
 /// Name of the program's file, as it is installed.
 pub const PROGRAM: &str = "chatbot-operator";
 
-/// What `chatbot-operator mysql-agent` can do.
-#[derive(Clone, Debug, clap::Subcommand)]
-pub enum Command {
-    /// Runs a member.
-    Run(Box<Settings>),
-    /// Copies this program into a folder, so that it can run in another image.
-    Install {
-        /// The folder.
-        folder: PathBuf,
-    },
-}
-
-/// What the agent failed to do.
+/// What an agent failed to do, whatever its engine.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file, a process or the network.
@@ -55,41 +31,6 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
-    /// The server refused.
-    #[error("failed to {what}")]
-    Sql {
-        /// What was attempted.
-        what: &'static str,
-        /// The cause.
-        #[source]
-        source: Box<sqlx::Error>,
-    },
-    /// The server did not answer.
-    #[error("failed to {what} within {limit:?}")]
-    Timeout {
-        /// What was attempted.
-        what: &'static str,
-        /// The limit.
-        limit: Duration,
-    },
-    /// The empty data folder could not be made.
-    #[error("mysqld --initialize ended with {0}")]
-    Initialise(String),
-    /// A value of the identity is wrong.
-    #[error("the identity has no valid {0}")]
-    Identity(&'static str),
-    /// The pod has no service account, or the environment names no API server.
-    #[error("the environment names no Kubernetes API")]
-    NoCluster,
-    /// Neither a ConfigMap nor a file was named.
-    #[error("nothing says where the bootstrap intent stands")]
-    NoIntentSource,
-    /// The API server refused or did not answer.
-    #[error("failed to ask the Kubernetes API")]
-    Kubernetes(#[source] Box<kube::Error>),
-    /// The intent is not one.
-    #[error("failed to read the bootstrap intent")]
-    Intent(#[source] crate::mysql::intent::Invalid),
     /// No resolver.
     #[error("failed to set up the look-up of names")]
     Resolver(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -98,22 +39,10 @@ pub enum Error {
     Client(#[source] reqwest::Error),
 }
 
-impl Error {
-    fn kubernetes(source: kube::Error) -> Self {
-        Self::Kubernetes(Box::new(source))
-    }
-}
-
-fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Error {
+/// Says what was attempted when it fails.
+pub(crate) fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Error {
     let what = what.into();
     move |source| Error::Io { what, source }
-}
-
-fn sql(what: &'static str) -> impl FnOnce(sqlx::Error) -> Error {
-    move |source| Error::Sql {
-        what,
-        source: Box::new(source),
-    }
 }
 
 /// Copies this program into a folder.
@@ -130,80 +59,34 @@ pub fn install(folder: &Path) -> Result<(), Error> {
         .map_err(io(format!("copy this program to {}", target.display())))
 }
 
-/// Runs a member until SIGTERM or SIGINT.
-///
-/// # Errors
-/// The volume, the identity or the port cannot be used: nothing that goes away by itself.
-pub async fn run(settings: Settings) -> Result<(), Error> {
-    let stop = CancellationToken::new();
+/// Resolves when the container is told to stop: SIGTERM or SIGINT.
+pub(crate) fn told_to_stop() -> Result<impl Future<Output = ()>, Error> {
     let mut terminate = signal(SignalKind::terminate()).map_err(io("listen to signals"))?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(io("listen to signals"))?;
-
-    let identity = settings::Identity::read(&settings)?;
-    let volume = volume::Volume::new(settings.volume.clone());
-    let record = volume.record()?.unwrap_or_else(|| Record {
-        group_id: identity.group_id,
-        ..Record::default()
-    });
-    let board = seen::Board::new(MemberFacts {
-        member: settings.member.clone(),
-        address: settings.group_address(),
-        group_id: identity.group_id,
-        phase: Phase::Preparing,
-        record: record.clone(),
-        server: None,
-        age_ms: 0,
-        problem: None,
-        crashes: 0,
-    });
-    let server = sql::Server::new(settings.socket(), settings.address);
-    let children = children::Children::default();
-    let listener = TcpListener::bind(settings.listen)
-        .await
-        .map_err(io(format!("listen on {}", settings.listen)))?;
-    let worker = work::Worker {
-        peers: peers::Peers::new(&settings, &identity.token)?,
-        intent: intent::Source::new(&settings)?,
-        children: children.clone(),
-        board: board.clone(),
-        server: server.clone(),
-        process: None,
-        acted: Instant::now(),
-        outside: None,
-        doubts: 0,
-        accounts_checked: false,
-        new_data: false,
-        crashes_in_a_row: 0,
-        volume,
-        record,
-        settings,
-        identity,
-    };
-    let served = CancellationToken::new();
-    let http = http::serve(
-        listener,
-        board.clone(),
-        worker.identity.token.clone(),
-        served.clone(),
-    );
-    let work = async {
-        let result = worker.run(stop.clone()).await;
-        served.cancel();
-        result
-    };
-    let signals = async {
+    Ok(async move {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
         tracing::info!("told to stop");
-        stop.cancel();
-        std::future::pending::<()>().await;
-    };
-    tokio::select! {
-        result = async { tokio::try_join!(http, work) } => result.map(|_| ()),
-        result = children.reap() => result.map_err(io("reap processes")),
-        () = board.watch(server) => Ok(()),
-        () = signals => Ok(()),
-    }
+    })
+}
+
+/// Reads a value of the identity Secret, mounted as a file.
+pub(crate) fn identity_text(folder: &Path, key: &str) -> Result<String, Error> {
+    let path = folder.join(key);
+    std::fs::read_to_string(&path)
+        .map(|text| text.trim().to_owned())
+        .map_err(io(format!("read {}", path.display())))
+}
+
+/// Writes a file that only we can read: it may hold passwords.
+pub(crate) fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
+    std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)?
+        .write_all(text.as_bytes())
 }

@@ -4,7 +4,10 @@
 //! the owner are added when the object is applied.
 
 pub mod account;
+pub mod agent;
 pub mod budget;
 pub mod deployment;
+pub mod env;
 pub mod pod;
 pub mod service;
+pub mod stateful_set;

@@ -3,11 +3,12 @@
 //! The same for a managed and an external one, so that workloads and migration need not know which.
 
 use chatbot_contract::{identity, mysql, ports};
-use chatbot_crds::{ChatbotDeploymentSpec, ExternalMysql, SecretKey};
+use chatbot_crds::{ChatbotDeploymentSpec, ExternalMysql};
 
+use crate::engine::Account;
 use crate::facts::Facts;
 use crate::names;
-use crate::reason::{Problem, Reason};
+use crate::reason::Problem;
 
 /// Field of the spec that names the Secret of an external MySQL.
 const SECRET_FIELD: &str = "mysql.external.secretName";
@@ -23,19 +24,6 @@ pub struct Database {
     pub users_schema: String,
     /// Schema of conversations.
     pub conversations_schema: String,
-}
-
-/// An account of the relational store.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Account {
-    /// Its name.
-    pub user: String,
-    /// The Secret with its password.
-    pub secret: String,
-    /// The key in it.
-    pub key: String,
-    /// The password, to notice that it changed.
-    pub password: Vec<u8>,
 }
 
 /// The Secret of an external MySQL, if there is one.
@@ -88,47 +76,13 @@ impl Database {
     }
 }
 
-impl Account {
-    /// The account for this purpose; an external store has one for all.
-    ///
-    /// # Errors
-    /// The Secret, a key or the identity is not there.
-    pub fn of(facts: &Facts, account: &str) -> Result<Self, Problem> {
-        match &facts.spec.mysql.external {
-            Some(external) => {
-                let key = |key: &str| SecretKey {
-                    name: external.secret_name.clone(),
-                    key: key.to_owned(),
-                };
-                let user = facts.secret_value(&key("username"), SECRET_FIELD)?;
-                let user = std::str::from_utf8(user).map_err(|_| {
-                    Problem::new(
-                        Reason::InvalidSpec,
-                        format!(
-                            "the key username of Secret {} is not text",
-                            external.secret_name
-                        ),
-                    )
-                })?;
-                Ok(Self {
-                    user: user.trim().to_owned(),
-                    secret: external.secret_name.clone(),
-                    key: "password".to_owned(),
-                    password: facts
-                        .secret_value(&key("password"), SECRET_FIELD)?
-                        .to_owned(),
-                })
-            }
-            None => Ok(Self {
-                user: account.to_owned(),
-                secret: names::identity(&facts.name),
-                key: identity::mysql_password(account),
-                password: facts
-                    .identity()?
-                    .mysql_password(account)?
-                    .as_bytes()
-                    .to_owned(),
-            }),
-        }
+/// The account for this purpose; an external store has one for all.
+///
+/// # Errors
+/// The Secret, a key or the identity is not there.
+pub fn account(facts: &Facts, account: &str) -> Result<Account, Problem> {
+    match &facts.spec.mysql.external {
+        Some(external) => Account::of_secret(facts, &external.secret_name, SECRET_FIELD),
+        None => Account::of_identity(facts, account, identity::mysql_password(account)),
     }
 }

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use chatbot_contract::identity;
 use chatbot_crds::{ChatbotDeploymentSpec, ChatbotDeploymentStatus, SecretKey};
 
 use crate::reason::{Problem, Reason};
@@ -88,14 +87,6 @@ impl Identity {
                     format!("the identity Secret has no {key} yet"),
                 )
             })
-    }
-
-    /// The password of a MySQL account.
-    ///
-    /// # Errors
-    /// The identity component has not yet written it.
-    pub fn mysql_password(&self, account: &str) -> Result<&str, Problem> {
-        self.text(&identity::mysql_password(account))
     }
 }
 

@@ -1,8 +1,9 @@
-//! The operator's binary: the operator itself, and the MySQL agent that it puts into pods.
+//! The operator's binary: the operator itself, and the agents that it puts into the engines' pods.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use chatbot_operator::{agent, outcome, rbac, run, settings::Settings};
+use chatbot_operator::{agent, mysql, outcome, rbac, redis, run, settings::Settings};
 use clap::{Parser, Subcommand};
 
 #[derive(Parser)]
@@ -17,10 +18,13 @@ enum Command {
     /// Run the operator.
     Run(Box<Settings>),
     /// Be the parent of a MySQL server, in its pod.
-    MysqlAgent {
-        /// What to do.
-        #[command(subcommand)]
-        command: agent::Command,
+    MysqlAgent(Box<mysql::agent::Settings>),
+    /// Be the parent of a Redis server and its Sentinel, in their pod.
+    RedisAgent(Box<redis::agent::Settings>),
+    /// Copy this program into a folder, so that it can run in another image.
+    Install {
+        /// The folder.
+        folder: PathBuf,
     },
     /// Print the rights that the operator needs, as YAML.
     Rbac,
@@ -34,16 +38,18 @@ fn main() -> ExitCode {
             telemetry(&settings.log);
             block_on(run::run(*settings)).map_err(|error| outcome::chain(&error))
         }
-        Command::MysqlAgent { command } => match command {
-            agent::Command::Run(settings) => {
-                telemetry(&settings.log);
-                block_on(agent::run(*settings)).map_err(|error| outcome::chain(&error))
-            }
-            agent::Command::Install { folder } => {
-                telemetry("info");
-                agent::install(&folder).map_err(|error| outcome::chain(&error))
-            }
-        },
+        Command::MysqlAgent(settings) => {
+            telemetry(&settings.log);
+            block_on(mysql::agent::run(*settings)).map_err(|error| outcome::chain(&error))
+        }
+        Command::RedisAgent(settings) => {
+            telemetry(&settings.log);
+            block_on(redis::agent::run(*settings)).map_err(|error| outcome::chain(&error))
+        }
+        Command::Install { folder } => {
+            telemetry("info");
+            agent::install(&folder).map_err(|error| outcome::chain(&error))
+        }
         Command::Rbac => {
             print!("{}", rbac::yaml());
             Ok(())

@@ -7,6 +7,8 @@ use chatbot_contract::Workload;
 pub const IDENTITY: &str = "identity";
 /// The MySQL component.
 pub const MYSQL: &str = "mysql";
+/// The Redis component.
+pub const REDIS: &str = "redis";
 /// The migration component.
 pub const MIGRATION: &str = "migration";
 /// The load balancer component.
@@ -56,4 +58,10 @@ pub fn mysql_member_host(deployment: &str, namespace: &str, ordinal: i32) -> Str
         mysql_member(deployment, ordinal),
         mysql_members(deployment)
     )
+}
+
+/// A Redis member: its pod, and the Service by whose address it is announced.
+#[must_use]
+pub fn redis_member(deployment: &str, ordinal: i32) -> String {
+    format!("{deployment}-redis-{ordinal}")
 }

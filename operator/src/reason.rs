@@ -75,6 +75,12 @@ pub enum Reason {
     MysqlRefused,
     /// MySQL answers, and something else is wrong.
     MysqlFailing,
+    /// Redis does not answer.
+    RedisUnreachable,
+    /// Redis refuses the credentials.
+    RedisRefused,
+    /// Redis answers, and something else is wrong.
+    RedisFailing,
     /// The model API does not answer.
     ModelUnreachable,
     /// The model API refuses the key.
@@ -119,6 +125,9 @@ impl Reason {
             | Self::MysqlUnreachable
             | Self::MysqlRefused
             | Self::MysqlFailing
+            | Self::RedisUnreachable
+            | Self::RedisRefused
+            | Self::RedisFailing
             | Self::ModelUnreachable
             | Self::ModelKeyRefused
             | Self::ModelFailing

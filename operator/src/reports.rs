@@ -8,6 +8,8 @@ use chatbot_contract::report::{Dependency, DependencyName, DependencyState, Repo
 use chatbot_contract::{paths, ports};
 use k8s_openapi::api::core::v1::Pod;
 
+use crate::reason::Reason;
+
 /// More pods are not asked: they see the same.
 const MOST_PODS: usize = 3;
 /// When to ask again.
@@ -58,6 +60,32 @@ pub fn dependency(reports: &[Report], name: DependencyName) -> Option<Dependency
             DependencyState::Unknown => 4,
         })
         .cloned()
+}
+
+/// Reasons of a dependency that is somebody else's: it does not answer, refuses us, or answers and something else
+/// is wrong.
+#[derive(Clone, Copy, Debug)]
+pub struct Reasons {
+    /// No connection, or no answer in time.
+    pub unreachable: Reason,
+    /// It refuses our credentials.
+    pub refused: Reason,
+    /// Something else is wrong.
+    pub failing: Reason,
+}
+
+impl Reasons {
+    /// The reason for a state.
+    #[must_use]
+    pub const fn of(self, state: DependencyState) -> Reason {
+        match state {
+            DependencyState::Unknown => Reason::Unknown,
+            DependencyState::Ok => Reason::Ready,
+            DependencyState::Unreachable => self.unreachable,
+            DependencyState::Refused => self.refused,
+            DependencyState::Failing => self.failing,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -29,6 +29,7 @@ use crate::lease::{Candidate, Leadership, Timings};
 use crate::metrics::Metrics;
 use crate::mysql::Mysql;
 use crate::pipeline::Pipeline;
+use crate::redis::Redis;
 use crate::router::{Interest, Router};
 use crate::settings::Settings;
 use crate::summary::{Expected, Summary};
@@ -53,19 +54,29 @@ pub enum Error {
 
 /// What must be ready for the whole to be ready, in the order of need.
 fn expected() -> Vec<Expected> {
-    [
-        (conditions::IDENTITY_READY, "identity"),
-        (conditions::MYSQL_READY, "mysql"),
-        (conditions::SCHEMA_READY, "migration"),
-        (conditions::USER_READY, "user"),
-        (conditions::STORAGE_READY, "storage"),
-        (conditions::CHAT_READY, "chat"),
-        (conditions::MODEL_READY, "model"),
-        (conditions::GATEWAY_READY, "gateway"),
-        (conditions::LOAD_BALANCER_READY, "load balancer"),
+    let needed = |condition, name| Expected {
+        condition,
+        name,
+        without: None,
+    };
+    vec![
+        needed(conditions::IDENTITY_READY, "identity"),
+        needed(conditions::MYSQL_READY, "mysql"),
+        Expected {
+            condition: conditions::REDIS_READY,
+            name: "redis",
+            without: Some(
+                "each gateway keeps limits for itself, a stream is resumed only where it is made, and a token is refused only when it ends",
+            ),
+        },
+        needed(conditions::SCHEMA_READY, "migration"),
+        needed(conditions::USER_READY, "user"),
+        needed(conditions::STORAGE_READY, "storage"),
+        needed(conditions::CHAT_READY, "chat"),
+        needed(conditions::MODEL_READY, "model"),
+        needed(conditions::GATEWAY_READY, "gateway"),
+        needed(conditions::LOAD_BALANCER_READY, "load balancer"),
     ]
-    .map(|(condition, name)| Expected { condition, name })
-    .into()
 }
 
 /// Adds a controller for every component, and the one that sums up.
@@ -73,6 +84,7 @@ fn controllers(client: &Client, all: &mut Controllers) {
     all.component(Identity, client);
     all.component(Mysql, client);
     all.component(ExternalMysql, client);
+    all.component(Redis, client);
     all.component(Migration, client);
     for workload in Workload::ALL {
         all.component(WorkloadComponent(workload), client);

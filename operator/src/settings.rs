@@ -9,7 +9,7 @@ pub struct Settings {
     #[arg(long, env = "WORKLOAD_IMAGE")]
     pub workload_image: String,
 
-    /// Image of the operator itself: the MySQL agent is copied from it.
+    /// Image of the operator itself: the engines' agents are copied from it.
     #[arg(long, env = "OPERATOR_IMAGE")]
     pub operator_image: String,
 
@@ -20,6 +20,14 @@ pub struct Settings {
         default_value = "docker.io/library/mysql"
     )]
     pub mysql_repository: String,
+
+    /// Repository of the Redis server's image; the version is its tag.
+    #[arg(
+        long,
+        env = "REDIS_REPOSITORY",
+        default_value = "docker.io/library/redis"
+    )]
+    pub redis_repository: String,
 
     /// Image of nginx.
     #[arg(

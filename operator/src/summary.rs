@@ -34,6 +34,8 @@ pub struct Expected {
     pub condition: &'static str,
     /// The name that people know.
     pub name: &'static str,
+    /// What users notice when it is lost, where they can be served without it.
+    pub without: Option<&'static str>,
 }
 
 /// The whole in one verdict.
@@ -42,6 +44,9 @@ struct Whole {
     reason: Reason,
     message: String,
     waiting_for: Vec<String>,
+    /// What is lost that can be done without, and what users notice; `None` until all was there once: what comes up
+    /// for the first time is waited for.
+    lost: Option<Vec<String>>,
 }
 
 impl Summary {
@@ -65,6 +70,7 @@ impl Reconciler for Summary {
             conditions::READY,
             conditions::RECONCILING,
             conditions::STALLED,
+            conditions::DEGRADED,
         ]
     }
 
@@ -120,6 +126,7 @@ fn statement(object: &ChatbotDeployment, whole: &Whole) -> Statement {
         reason,
         message,
         waiting_for,
+        lost,
     } = whole;
     let ready = Verdict::of(conditions::READY, *reason, message);
     let (reconciling, stalled) = match reason.class() {
@@ -132,6 +139,15 @@ fn statement(object: &ChatbotDeployment, whole: &Whole) -> Statement {
         status,
         reason: reason.to_string(),
         message: message.clone(),
+    };
+    let (degraded, degraded_reason, degraded_message) = match lost.as_deref() {
+        None => (
+            "Unknown",
+            Reason::Unknown,
+            "not everything was there yet".to_owned(),
+        ),
+        Some([]) => ("False", Reason::Ready, "nothing is lost".to_owned()),
+        Some(lost) => ("True", Reason::Degraded, lost.join("; ")),
     };
     let mut fields = Map::new();
     fields.insert(
@@ -146,6 +162,12 @@ fn statement(object: &ChatbotDeployment, whole: &Whole) -> Statement {
             ready,
             further(conditions::RECONCILING, reconciling),
             further(conditions::STALLED, stalled),
+            Verdict {
+                type_: conditions::DEGRADED,
+                status: degraded,
+                reason: degraded_reason.to_string(),
+                message: degraded_message,
+            },
         ],
         fields,
     }
@@ -154,29 +176,49 @@ fn statement(object: &ChatbotDeployment, whole: &Whole) -> Statement {
 /// One verdict on all: what stalls comes before what is still moving, and of each the first in the
 /// order of need, since it is what the others wait for.
 fn sum_up(object: &ChatbotDeployment, expected: &[Expected]) -> Whole {
-    if object.spec.paused {
-        return Whole {
-            reason: Reason::Paused,
-            message: "paused: the operator changes nothing until spec.paused is false".to_owned(),
-            waiting_for: Vec::new(),
-        };
-    }
     let present = object
         .status
         .as_ref()
         .map(|status| status.conditions.as_slice())
         .unwrap_or_default();
-    let generation = object.meta().generation;
-    let open: Vec<(Reason, String)> = expected
+    let was_whole = present
         .iter()
-        .filter_map(|expected| missing(expected, present, generation))
-        .collect();
+        .any(|present| present.type_ == conditions::DEGRADED && present.status != "Unknown");
+    if object.spec.paused {
+        return Whole {
+            reason: Reason::Paused,
+            message: "paused: the operator changes nothing until spec.paused is false".to_owned(),
+            waiting_for: Vec::new(),
+            lost: was_whole.then(Vec::new),
+        };
+    }
+    let generation = object.meta().generation;
+    let mut open: Vec<(Reason, String)> = Vec::new();
+    let mut lost = Vec::new();
+    for expected in expected {
+        let Some((reason, message)) = missing(expected, present, generation) else {
+            continue;
+        };
+        match expected.without {
+            Some(without) if was_whole && reason != Reason::RollingOut => {
+                lost.push(format!("{message} ({without})"));
+            }
+            _ => open.push((reason, message)),
+        }
+    }
     let first = |class| open.iter().find(|(reason, _)| reason.class() == class);
     let (reason, message) = first(Class::Stalled)
         .or_else(|| first(Class::Progressing))
         .cloned()
-        .unwrap_or_else(|| (Reason::Ready, "everything serves".to_owned()));
+        .unwrap_or_else(|| match lost.as_slice() {
+            [] => (Reason::Ready, "everything serves".to_owned()),
+            lost => (
+                Reason::Ready,
+                format!("users are served; lost: {}", lost.join("; ")),
+            ),
+        });
     Whole {
+        lost: (was_whole || reason == Reason::Ready).then_some(lost),
         reason,
         message,
         waiting_for: open.into_iter().map(|(_, message)| message).collect(),
@@ -189,7 +231,9 @@ fn missing(
     present: &[Condition],
     generation: Option<i64>,
 ) -> Option<(Reason, String)> {
-    let Expected { condition, name } = expected;
+    let Expected {
+        condition, name, ..
+    } = expected;
     let Some(found) = present.iter().find(|present| present.type_ == *condition) else {
         // The model is told by the chat workload once it runs, and by no one before.
         return (*condition != conditions::MODEL_READY)
@@ -218,18 +262,26 @@ mod tests {
 
     use super::*;
 
-    const EXPECTED: [Expected; 3] = [
+    const EXPECTED: [Expected; 4] = [
         Expected {
             condition: conditions::MYSQL_READY,
             name: "mysql",
+            without: None,
+        },
+        Expected {
+            condition: conditions::REDIS_READY,
+            name: "redis",
+            without: Some("limits are local"),
         },
         Expected {
             condition: conditions::CHAT_READY,
             name: "chat",
+            without: None,
         },
         Expected {
             condition: conditions::MODEL_READY,
             name: "model",
+            without: None,
         },
     ];
 
@@ -258,6 +310,7 @@ mod tests {
     fn it_is_ready_when_every_condition_is_true_for_the_newest_generation() {
         let object = object(&[
             ("MysqlReady", Reason::Ready, "", 2),
+            ("RedisReady", Reason::Ready, "", 2),
             ("ChatReady", Reason::Ready, "", 2),
             ("ModelReady", Reason::Unknown, "not tried yet", 2),
         ]);
@@ -270,6 +323,7 @@ mod tests {
     fn a_condition_of_an_older_generation_does_not_count() {
         let object = object(&[
             ("MysqlReady", Reason::Ready, "", 2),
+            ("RedisReady", Reason::Ready, "", 2),
             ("ChatReady", Reason::Ready, "", 1),
         ]);
         let whole = sum_up(&object, &EXPECTED);
@@ -280,6 +334,7 @@ mod tests {
     fn what_stalls_is_told_before_what_waits_for_it() {
         let object = object(&[
             ("MysqlReady", Reason::WaitingForDependency, "waiting", 2),
+            ("RedisReady", Reason::Ready, "", 2),
             (
                 "ChatReady",
                 Reason::SecretMissing,
@@ -303,6 +358,7 @@ mod tests {
                 reason,
                 message: String::new(),
                 waiting_for: Vec::new(),
+                lost: None,
             };
             let verdicts = statement(&object(&[]), &whole).verdicts;
             let true_ones = verdicts
@@ -311,6 +367,38 @@ mod tests {
                 .count();
             assert_eq!(true_ones, 1, "{reason}");
         }
+    }
+
+    fn with_redis(reason: Reason, generation: i64, degraded: Reason) -> Whole {
+        let object = object(&[
+            ("MysqlReady", Reason::Ready, "", 2),
+            ("RedisReady", reason, "no member takes writes", generation),
+            ("ChatReady", Reason::Ready, "", 2),
+            ("Degraded", degraded, "", 1),
+        ]);
+        sum_up(&object, &EXPECTED)
+    }
+
+    #[test]
+    fn what_can_be_done_without_is_waited_for_only_until_all_was_there_once() {
+        // `Unknown` stands for itself here, and `Degraded` for either of the other two.
+        let first = with_redis(Reason::Starting, 2, Reason::Unknown);
+        assert_eq!((first.reason, first.lost), (Reason::Starting, None));
+        let later = with_redis(Reason::NoPrimary, 2, Reason::Degraded);
+        assert_eq!(later.reason, Reason::Ready);
+        let lost = "redis: no member takes writes (limits are local)";
+        assert_eq!(later.lost, Some(vec![lost.to_owned()]));
+        let whole = with_redis(Reason::Ready, 2, Reason::Degraded);
+        assert_eq!(
+            (whole.reason, whole.lost),
+            (Reason::Ready, Some(Vec::new()))
+        );
+    }
+
+    #[test]
+    fn a_new_spec_of_what_can_be_done_without_is_waited_for() {
+        let whole = with_redis(Reason::Ready, 1, Reason::Degraded);
+        assert_eq!(whole.reason, Reason::RollingOut);
     }
 
     #[test]
@@ -324,6 +412,7 @@ mod tests {
     fn a_model_that_refuses_the_key_is_not_ready() {
         let object = object(&[
             ("MysqlReady", Reason::Ready, "", 2),
+            ("RedisReady", Reason::Ready, "", 2),
             ("ChatReady", Reason::Ready, "", 2),
             (
                 "ModelReady",

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use chatbot_contract::{identity, mysql};
+use chatbot_contract::{identity, mysql, redis};
 use serde_json::Value;
 
 use crate::facts::{Facts, Identity, SecretData};
@@ -43,11 +43,15 @@ fn identity() -> Identity {
             identity::SIGNING_KEYS,
             identity::MYSQL_GROUP_ID,
             identity::MYSQL_AGENT_TOKEN,
+            identity::REDIS_AGENT_TOKEN,
         ]
         .map(|key| (key, "x")),
     );
     for account in mysql::ACCOUNTS {
         data.insert(identity::mysql_password(account), b"x".to_vec());
+    }
+    for account in redis::ACCOUNTS {
+        data.insert(identity::redis_password(account), b"x".to_vec());
     }
     Identity { data }
 }
@@ -63,6 +67,7 @@ fn settings() -> Settings {
         workload_image: "chatbot:1".to_owned(),
         operator_image: "chatbot-operator:1".to_owned(),
         mysql_repository: "docker.io/library/mysql".to_owned(),
+        redis_repository: "docker.io/library/redis".to_owned(),
         nginx_image: "docker.io/library/nginx:1.30".to_owned(),
         watch_namespaces: Vec::new(),
         lease_name: "chatbot-operator".to_owned(),

@@ -23,13 +23,20 @@ use serde_json::json;
 async fn a_deleted_system_that_is_applied_again_has_its_messages() -> Result<()> {
     test("retain", async |namespace| {
         let before = objects(namespace).await?;
-        let system = System::apply(namespace, "chat", small()).await?;
+        let spec = merged(
+            small(),
+            json!({"redis": {"none": null, "managed": {"replicas": 1}}}),
+        );
+        let system = System::apply(namespace, "chat", spec.clone()).await?;
         system.ready(wait::LONG).await?;
         let person = Person::register(&system.url().await?).await?;
         let turn = person.ask(None, "remember this").await?;
 
         system.delete().await?;
         await_gone(namespace).await?;
+        // What stands in Redis is worth no volume.
+        let cache = "data-chat-redis-0";
+        wait::gone(namespace.api::<PersistentVolumeClaim>(), cache, wait::SHORT).await?;
         let left: BTreeSet<String> = objects(namespace)
             .await?
             .difference(&before)
@@ -41,7 +48,7 @@ async fn a_deleted_system_that_is_applied_again_has_its_messages() -> Result<()>
         ];
         assert_eq!(left, kept.map(str::to_owned).into());
 
-        let system = System::apply(namespace, "chat", small()).await?;
+        let system = System::apply(namespace, "chat", spec).await?;
         system.ready(wait::LONG).await?;
         let person = Person::login(&system.url().await?, &person.email).await?;
         let messages = person.messages(turn.message.conversation_id, 50).await?;

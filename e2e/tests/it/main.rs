@@ -8,5 +8,6 @@ mod bad_input;
 mod deletion;
 mod faults;
 mod ready;
+mod redis;
 mod refused;
 mod rollout;

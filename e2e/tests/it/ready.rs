@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-use chatbot_crds::{MysqlStatus, conditions};
+use chatbot_crds::{EngineStatus, conditions};
 use chatbot_e2e::person::{Person, client};
-use chatbot_e2e::system::{self, LOAD_BALANCER, MYSQL, condition, highly_available};
+use chatbot_e2e::system::{self, LOAD_BALANCER, MYSQL, REDIS, condition, highly_available};
 use chatbot_e2e::{Result, System, test, wait};
 use k8s_openapi::api::core::v1::Pod;
 
 #[tokio::test]
-async fn a_system_of_three_mysql_members_becomes_ready_and_answers() -> Result<()> {
+async fn a_system_of_three_members_of_each_engine_becomes_ready_and_answers() -> Result<()> {
     test("ready", async |namespace| {
         let applied = Instant::now();
         let system = System::apply(namespace, "chat", highly_available()).await?;
@@ -24,6 +24,7 @@ async fn a_system_of_three_mysql_members_becomes_ready_and_answers() -> Result<(
             conditions::READY,
             conditions::IDENTITY_READY,
             conditions::MYSQL_READY,
+            conditions::REDIS_READY,
             conditions::SCHEMA_READY,
             conditions::USER_READY,
             conditions::STORAGE_READY,
@@ -48,7 +49,7 @@ async fn a_system_of_three_mysql_members_becomes_ready_and_answers() -> Result<(
         assert!(system::is_ready(&ready));
         let status = ready.status.unwrap();
         assert!(status.waiting_for.is_empty(), "{:?}", status.waiting_for);
-        let MysqlStatus {
+        let EngineStatus {
             version,
             primary,
             ready: online,
@@ -75,6 +76,10 @@ async fn a_system_of_three_mysql_members_becomes_ready_and_answers() -> Result<(
                 .any(|member| Some(&member.name) == primary.as_ref()),
             "{members:?}"
         );
+        assert_eq!(
+            status.components.redis.unwrap().ready.as_deref(),
+            Some("3/3")
+        );
         assert_eq!(status.components.chat.unwrap().ready, "2/2");
 
         let endpoint = status.endpoint.unwrap();
@@ -89,7 +94,15 @@ async fn a_system_of_three_mysql_members_becomes_ready_and_answers() -> Result<(
             .await?;
         assert!(turn.answer.content.contains("hello"), "{turn:?}");
 
-        for component in [MYSQL, LOAD_BALANCER, "gateway", "chat", "user", "storage"] {
+        for component in [
+            MYSQL,
+            REDIS,
+            LOAD_BALANCER,
+            "gateway",
+            "chat",
+            "user",
+            "storage",
+        ] {
             check_pods(component, &system.pods(component).await?);
         }
         Ok(())

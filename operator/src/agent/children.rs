@@ -15,20 +15,20 @@ use tokio::sync::oneshot;
 
 /// Starts programs and hears of their ends.
 #[derive(Clone, Default)]
-pub(super) struct Children {
+pub(crate) struct Children {
     waiting: Arc<Mutex<HashMap<i32, oneshot::Sender<Exit>>>>,
 }
 
 /// A program that was started.
-pub(super) struct Running {
-    pub(super) pid: i32,
+pub(crate) struct Running {
+    pub(crate) pid: i32,
     /// Resolves when it has ended.
-    pub(super) exit: oneshot::Receiver<Exit>,
+    pub(crate) exit: oneshot::Receiver<Exit>,
 }
 
 /// How a program ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Exit {
+pub(crate) enum Exit {
     /// By itself, with a code.
     Code(i32),
     /// By a signal.
@@ -46,7 +46,7 @@ impl std::fmt::Display for Exit {
 
 impl Children {
     /// Starts a program in a process group of its own, so that a terminal's signals reach only us.
-    pub(super) fn start(&self, command: &mut Command) -> std::io::Result<Running> {
+    pub(crate) fn start(&self, command: &mut Command) -> std::io::Result<Running> {
         // Held over the start: the end cannot be reaped before it is known whose it is.
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let child = command.process_group(0).spawn()?;
@@ -57,7 +57,7 @@ impl Children {
     }
 
     /// Reaps for ever.
-    pub(super) async fn reap(self) -> std::io::Result<()> {
+    pub(crate) async fn reap(self) -> std::io::Result<()> {
         let mut ended = signal(SignalKind::child())?;
         loop {
             self.reap_now();

@@ -1,76 +1,79 @@
-//! The agent's interface: probes for kubelet, facts for the operator and for other agents.
+//! An agent's interface: probes for kubelet, facts for the operator and for other agents.
 //!
 //! Handlers answer from what was seen last and never ask the server, so a hung one holds up nobody.
-
-use std::sync::Arc;
-use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::routing::get;
 use axum::{Json, Router};
 use chatbot_contract::paths;
+use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::seen::Board;
 use super::{Error, io};
-use crate::mysql::facts::{self, MemberFacts};
 
-/// The watching task looks at least this often, unless the process is stuck.
-const ALIVE: Duration = Duration::from_secs(30);
-/// Facts older than this prove nothing to a readiness probe.
-const FRESH: u64 = 5_000;
+/// Path of the facts on an agent's port; a bearer token is needed.
+pub const FACTS: &str = "/facts";
 
-struct Shared {
-    board: Board,
+/// What an agent knows at the moment.
+pub(crate) trait Tell: Clone + Send + Sync + 'static {
+    /// What it tells the operator and the other agents.
+    type Facts: Serialize;
+
+    /// Whether the agent can make progress.
+    fn alive(&self) -> bool;
+
+    /// Whether the server takes part, or a word on how it is.
+    fn ready(&self) -> Result<String, String>;
+
+    /// Everything.
+    fn facts(&self) -> Self::Facts;
+}
+
+#[derive(Clone)]
+struct Shared<T> {
+    board: T,
     token: String,
 }
 
 /// Serves until it is told to stop.
-pub(super) async fn serve(
+pub(crate) async fn serve<T: Tell>(
     listener: TcpListener,
-    board: Board,
+    board: T,
     token: String,
     stop: CancellationToken,
 ) -> Result<(), Error> {
     let router = Router::new()
-        .route(paths::LIVEZ, get(livez))
-        .route(paths::READYZ, get(readyz))
-        .route(facts::PATH, get(tell))
-        .with_state(Arc::new(Shared { board, token }));
+        .route(paths::LIVEZ, get(livez::<T>))
+        .route(paths::READYZ, get(readyz::<T>))
+        .route(FACTS, get(tell::<T>))
+        .with_state(Shared { board, token });
     axum::serve(listener, router)
         .with_graceful_shutdown(stop.cancelled_owned())
         .await
         .map_err(io("serve HTTP"))
 }
 
-async fn livez(State(shared): State<Arc<Shared>>) -> StatusCode {
-    if shared.board.looked_within(ALIVE) {
+async fn livez<T: Tell>(State(shared): State<Shared<T>>) -> StatusCode {
+    if shared.board.alive() {
         StatusCode::OK
     } else {
         StatusCode::SERVICE_UNAVAILABLE
     }
 }
 
-async fn readyz(State(shared): State<Arc<Shared>>) -> (StatusCode, String) {
-    let facts = shared.board.facts();
-    match &facts.server {
-        Some(server) if server.is_online() && facts.age_ms < FRESH => {
-            (StatusCode::OK, "online".to_owned())
-        }
-        Some(server) => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            server.state().to_string().to_lowercase(),
-        ),
-        None => (StatusCode::SERVICE_UNAVAILABLE, facts.phase.to_string()),
+async fn readyz<T: Tell>(State(shared): State<Shared<T>>) -> (StatusCode, String) {
+    match shared.board.ready() {
+        Ok(word) => (StatusCode::OK, word),
+        Err(word) => (StatusCode::SERVICE_UNAVAILABLE, word),
     }
 }
 
-async fn tell(
-    State(shared): State<Arc<Shared>>,
+async fn tell<T: Tell>(
+    State(shared): State<Shared<T>>,
     headers: HeaderMap,
-) -> Result<Json<MemberFacts>, StatusCode> {
+) -> Result<Json<T::Facts>, StatusCode> {
     let given = headers
         .get(header::AUTHORIZATION)
         .and_then(|value| value.as_bytes().strip_prefix(b"Bearer "))

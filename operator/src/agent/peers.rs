@@ -7,36 +7,34 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use chatbot_contract::ports;
 use futures::future::join_all;
 use hickory_resolver::TokioResolver;
+use serde::de::DeserializeOwned;
 
 use super::Error;
-use super::settings::Settings;
-use crate::mysql::facts::{self, MemberFacts};
+use super::http::FACTS;
 
 /// How long one peer may take.
 const LIMIT: Duration = Duration::from_secs(1);
 
-/// The other members' agents.
-pub(super) struct Peers {
-    names: Vec<String>,
-    own: IpAddr,
+/// The way to the agents of one engine's members.
+pub(crate) struct Peers {
+    port: u16,
     resolver: TokioResolver,
     client: reqwest::Client,
     token: String,
 }
 
-/// An answer, and since when it can hold.
+/// An answer, and when it was asked for.
 #[derive(Clone, Debug)]
-pub(super) struct Answer {
-    pub(super) facts: MemberFacts,
-    /// The server said so at this time or later.
-    pub(super) since: Instant,
+pub(crate) struct Answer<F> {
+    pub(crate) facts: F,
+    pub(crate) asked: Instant,
 }
 
 impl Peers {
-    pub(super) fn new(settings: &Settings, token: &str) -> Result<Self, Error> {
+    /// Agents that listen on this port and want to hear this token.
+    pub(crate) fn new(port: u16, token: &str) -> Result<Self, Error> {
         let resolver = TokioResolver::builder_tokio()
             .and_then(|mut builder| {
                 // A name of the cluster may appear at any moment: what is not there is asked again.
@@ -46,8 +44,7 @@ impl Peers {
             })
             .map_err(|source| Error::Resolver(Box::new(source)))?;
         Ok(Self {
-            names: settings.peers.clone(),
-            own: settings.address,
+            port,
             resolver,
             client: reqwest::Client::builder()
                 .timeout(LIMIT)
@@ -60,9 +57,11 @@ impl Peers {
         })
     }
 
-    /// Asks them all at once; who does not answer is left out.
-    pub(super) async fn ask(&self) -> Vec<Answer> {
-        let addresses = self.addresses().await;
+    /// Asks the agents at these addresses at once; who does not answer is left out.
+    pub(crate) async fn ask<F: DeserializeOwned>(
+        &self,
+        addresses: impl IntoIterator<Item = IpAddr>,
+    ) -> Vec<Answer<F>> {
         join_all(addresses.into_iter().map(|address| self.ask_one(address)))
             .await
             .into_iter()
@@ -70,39 +69,32 @@ impl Peers {
             .collect()
     }
 
-    async fn ask_one(&self, address: IpAddr) -> Option<Answer> {
+    async fn ask_one<F: DeserializeOwned>(&self, address: IpAddr) -> Option<Answer<F>> {
         let asked = Instant::now();
-        let url = format!(
-            "http://{}{}",
-            SocketAddr::new(address, ports::MYSQL_AGENT),
-            facts::PATH
-        );
+        let url = format!("http://{}{FACTS}", SocketAddr::new(address, self.port));
         let response = self.client.get(url).bearer_auth(&self.token).send().await;
-        let facts: MemberFacts = match response.and_then(reqwest::Response::error_for_status) {
-            Ok(response) => response.json().await.ok()?,
+        match response.and_then(reqwest::Response::error_for_status) {
+            Ok(response) => Some(Answer {
+                facts: response.json().await.ok()?,
+                asked,
+            }),
             Err(error) => {
                 tracing::debug!(%address, %error, "a peer does not answer");
-                return None;
-            }
-        };
-        let since = asked.checked_sub(Duration::from_millis(facts.age_ms))?;
-        Some(Answer { facts, since })
-    }
-
-    async fn addresses(&self) -> BTreeSet<IpAddr> {
-        let mut addresses = BTreeSet::new();
-        for name in &self.names {
-            if let Ok(address) = name.parse() {
-                addresses.insert(address);
-                continue;
-            }
-            match tokio::time::timeout(LIMIT, self.resolver.lookup_ip(name.as_str())).await {
-                Ok(Ok(found)) => addresses.extend(found.iter()),
-                Ok(Err(error)) => tracing::debug!(name, %error, "failed to look up the peers"),
-                Err(_) => tracing::debug!(name, "no answer to the look-up of the peers"),
+                None
             }
         }
-        addresses.remove(&self.own);
-        addresses
+    }
+
+    /// The addresses that a name stands for at the moment; an address stands for itself.
+    pub(crate) async fn addresses(&self, name: &str) -> BTreeSet<IpAddr> {
+        if let Ok(address) = name.parse() {
+            return BTreeSet::from([address]);
+        }
+        match tokio::time::timeout(LIMIT, self.resolver.lookup_ip(name)).await {
+            Ok(Ok(found)) => return found.iter().collect(),
+            Ok(Err(error)) => tracing::debug!(name, %error, "failed to look up a peer"),
+            Err(_) => tracing::debug!(name, "no answer to the look-up of a peer"),
+        }
+        BTreeSet::new()
     }
 }

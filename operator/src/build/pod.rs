@@ -6,8 +6,8 @@ use chatbot_contract::paths;
 use chatbot_crds::{PodTemplate, Resources};
 use k8s_openapi::DeepMerge;
 use k8s_openapi::api::core::v1::{
-    Capabilities, ContainerPort, EmptyDirVolumeSource, HTTPGetAction, KeyToPath,
-    PodSecurityContext, PodTemplateSpec, Probe, ResourceRequirements, SeccompProfile,
+    Capabilities, ConfigMapVolumeSource, ContainerPort, EmptyDirVolumeSource, HTTPGetAction,
+    KeyToPath, PodSecurityContext, PodTemplateSpec, Probe, ResourceRequirements, SeccompProfile,
     SecretVolumeSource, SecurityContext, Toleration, TopologySpreadConstraint, Volume, VolumeMount,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
@@ -149,6 +149,32 @@ pub fn empty_dir(name: &str) -> Volume {
     Volume {
         name: name.to_owned(),
         empty_dir: Some(EmptyDirVolumeSource::default()),
+        ..Volume::default()
+    }
+}
+
+/// An empty directory in memory, of this size at most: for what must not stand on a disk.
+#[must_use]
+pub fn memory(name: &str, limit: &str) -> Volume {
+    Volume {
+        name: name.to_owned(),
+        empty_dir: Some(EmptyDirVolumeSource {
+            medium: Some("Memory".to_owned()),
+            size_limit: Some(Quantity(limit.to_owned())),
+        }),
+        ..Volume::default()
+    }
+}
+
+/// A volume with the keys of a ConfigMap, each in a file of its own.
+#[must_use]
+pub fn config_volume(name: &str, config_map: &str) -> Volume {
+    Volume {
+        name: name.to_owned(),
+        config_map: Some(ConfigMapVolumeSource {
+            name: config_map.to_owned(),
+            ..ConfigMapVolumeSource::default()
+        }),
         ..Volume::default()
     }
 }

@@ -8,12 +8,12 @@ use chatbot_crds::{ChatbotDeploymentSpec, conditions};
 use crate::child::Child;
 use crate::component::{Component, Error, Observation, Scene};
 use crate::components::migration::last_words;
-use crate::database::{self, Account, Database};
+use crate::database::{self, Database};
 use crate::facts::{Facts, References};
 use crate::live::Live;
 use crate::names;
 use crate::reason::{Problem, Reason};
-use crate::reports;
+use crate::reports::{self, Reasons};
 
 /// The component.
 pub struct ExternalMysql;
@@ -51,7 +51,7 @@ impl Component for ExternalMysql {
     }
 
     fn validate(&self, facts: &Facts) -> Result<Plan, Problem> {
-        Account::of(facts, mysql::MIGRATE_ACCOUNT)?;
+        database::account(facts, mysql::MIGRATE_ACCOUNT)?;
         Ok(Plan {
             host: Database::of(facts).hosts.join(","),
         })
@@ -89,15 +89,14 @@ fn observe(
     facts: &Facts,
 ) -> Observation {
     if let Some(seen) = reports::dependency(running, DependencyName::Mysql) {
-        let reason = match seen.state {
-            DependencyState::Ok => Some(Reason::Ready),
-            DependencyState::Unreachable => Some(Reason::MysqlUnreachable),
-            DependencyState::Refused => Some(Reason::MysqlRefused),
-            DependencyState::Failing => Some(Reason::MysqlFailing),
-            DependencyState::Unknown => None,
+        let reasons = Reasons {
+            unreachable: Reason::MysqlUnreachable,
+            refused: Reason::MysqlRefused,
+            failing: Reason::MysqlFailing,
         };
-        if let Some(reason) = reason {
-            return Observation::new(reason, format!("{host}: {}", seen.message));
+        if seen.state != DependencyState::Unknown {
+            let message = format!("{host}: {}", seen.message);
+            return Observation::new(reasons.of(seen.state), message);
         }
     }
     match migrating {

@@ -21,7 +21,8 @@ use crate::build::{account, pod};
 use crate::child::Child;
 use crate::component::{Component, Error, Observation, Scene};
 use crate::components::workload::{SecretFile, USER, secret_files};
-use crate::database::{self, Account, Database};
+use crate::database::{self, Database};
+use crate::engine::Account;
 use crate::facts::{Facts, References};
 use crate::live::Live;
 use crate::reason::{Problem, Reason};
@@ -63,7 +64,7 @@ pub fn plan(facts: &Facts) -> Result<Plan, Problem> {
         secret,
         key,
         password,
-    } = Account::of(facts, mysql::MIGRATE_ACCOUNT)?;
+    } = database::account(facts, mysql::MIGRATE_ACCOUNT)?;
     let (volumes, mounts, paths) = secret_files(&[SecretFile::new(
         environment::MYSQL_PASSWORD_FILE,
         secret,

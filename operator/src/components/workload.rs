@@ -1,7 +1,7 @@
 //! A workload: gateway, chat, user or storage, one shape for the four.
 
 use chatbot_contract::Workload;
-use chatbot_contract::report::{DependencyName, DependencyState};
+use chatbot_contract::report::DependencyName;
 use chatbot_crds::{
     ChatbotDeploymentSpec, ComponentStatuses, WorkloadSpec, WorkloadStatus, conditions,
 };
@@ -15,8 +15,10 @@ use crate::database;
 use crate::facts::{Facts, References};
 use crate::live::Live;
 use crate::reason::{Class, Problem, Reason};
+use crate::redis::connection;
+use crate::reports::{self, Reasons};
 use crate::rollout::{Rollout, rollout};
-use crate::{labels, names, reports};
+use crate::{labels, names};
 
 mod environment;
 mod template;
@@ -92,6 +94,7 @@ impl Component for WorkloadComponent {
         if uses_database(self.0) {
             secrets.extend(database::secret(spec));
         }
+        secrets.extend(connection::secret(spec));
         if self.0 == Workload::Chat {
             secrets.extend(spec.llm.api_key.as_ref().map(|key| key.name.clone()));
         }
@@ -232,14 +235,12 @@ fn model(reports: &[chatbot_contract::report::Report]) -> FurtherCondition {
     let (reason, message) = seen.map_or_else(
         || (Reason::Unknown, "not tried yet".to_owned()),
         |seen| {
-            let reason = match seen.state {
-                DependencyState::Unknown => Reason::Unknown,
-                DependencyState::Ok => Reason::Ready,
-                DependencyState::Unreachable => Reason::ModelUnreachable,
-                DependencyState::Refused => Reason::ModelKeyRefused,
-                DependencyState::Failing => Reason::ModelFailing,
+            let reasons = Reasons {
+                unreachable: Reason::ModelUnreachable,
+                refused: Reason::ModelKeyRefused,
+                failing: Reason::ModelFailing,
             };
-            (reason, seen.message)
+            (reasons.of(seen.state), seen.message)
         },
     );
     FurtherCondition {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chatbot_crds::{
-    ChatbotDeploymentSpec, ComponentStatuses, MysqlMemberStatus, MysqlStatus, conditions,
+    ChatbotDeploymentSpec, ComponentStatuses, EngineStatus, MemberStatus, conditions,
 };
 use k8s_openapi::api::core::v1::Pod;
 
@@ -17,7 +17,7 @@ use crate::component::{Component, Error, Notice, Observation, Scene};
 use crate::facts::{Facts, References};
 use crate::live::Live;
 use crate::reason::{Problem, Reason};
-use crate::{names, refusals, rollout};
+use crate::{engine, names, rollout};
 
 /// How soon a group that is whole is looked at again, and one that is not.
 const CALM: Duration = Duration::from_secs(5);
@@ -118,7 +118,7 @@ impl Component for Mysql {
         if !matches!(verdict.state, State::Healthy { .. })
             && !matches!(reason, Reason::HumanDecisionNeeded)
         {
-            let refused = refused(scene, plan, &pods).await?;
+            let refused = engine::refused(scene, &plan.name(), plan.replicas, &pods).await?;
             if let Some((cause, why)) = refused.or_else(|| rollout::hindrance(&pods)) {
                 if matches!(verdict.state, State::Degraded { .. }) {
                     message = format!("{message}; {why}");
@@ -144,31 +144,8 @@ fn named(pod: &Pod, name: &str) -> bool {
     pod.metadata.name.as_deref() == Some(name)
 }
 
-/// Why the cluster makes no pods, when some are not there.
-async fn refused(
-    scene: &Scene<'_>,
-    plan: &Plan,
-    pods: &[&Pod],
-) -> Result<Option<(Reason, String)>, Error> {
-    let wanted = usize::try_from(plan.replicas).unwrap_or_default();
-    let uid = scene
-        .live
-        .stateful_set(&plan.name())
-        .and_then(|set| set.metadata.uid.clone());
-    match uid {
-        Some(uid) if pods.len() < wanted => {
-            let name = plan.name();
-            let client = &scene.context.client;
-            refusals::last(client, &plan.namespace, "StatefulSet", &name, &uid)
-                .await
-                .map(|last| last.map(|message| (Reason::QuotaExceeded, message)))
-        }
-        _ => Ok(None),
-    }
-}
-
-fn status(plan: &Plan, state: &State, situation: &Situation) -> MysqlStatus {
-    let members: Vec<MysqlMemberStatus> = situation
+fn status(plan: &Plan, state: &State, situation: &Situation) -> EngineStatus {
+    let members: Vec<MemberStatus> = situation
         .members
         .iter()
         .map(|member| {
@@ -176,7 +153,7 @@ fn status(plan: &Plan, state: &State, situation: &Situation) -> MysqlStatus {
                 .facts
                 .as_ref()
                 .and_then(|facts| facts.server.as_ref());
-            MysqlMemberStatus {
+            MemberStatus {
                 name: member.name.clone(),
                 state: server
                     .map_or_else(|| "Unknown".to_owned(), |server| server.state().to_string()),
@@ -196,7 +173,7 @@ fn status(plan: &Plan, state: &State, situation: &Situation) -> MysqlStatus {
         State::Degraded { missing, .. } => members.len() - missing.len(),
         _ => 0,
     };
-    MysqlStatus {
+    EngineStatus {
         version: Some(plan.version.clone()),
         primary,
         ready: Some(format!("{online}/{}", members.len())),

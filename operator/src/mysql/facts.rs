@@ -5,9 +5,6 @@ use uuid::Uuid;
 
 use super::gtid::GtidSet;
 
-/// Path of [`MemberFacts`] on the agent's port; a bearer token is needed.
-pub const PATH: &str = "/facts";
-
 /// What an agent tells.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -1,8 +1,5 @@
 //! Reads what counts of the declared members: their pods, and what their agents tell.
 
-use std::net::{IpAddr, SocketAddr};
-use std::time::Duration;
-
 use chatbot_contract::ports;
 use futures::future::join_all;
 use k8s_openapi::api::apps::v1::StatefulSet;
@@ -10,12 +7,10 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 
 use super::decide::{Member, PodFact};
-use super::facts::{self, MemberFacts};
+use super::facts::MemberFacts;
 use super::plan::Plan;
-use crate::{names, rollout};
+use crate::{engine, names, rollout};
 
-/// An agent answers at once, or its node does not.
-const LIMIT: Duration = Duration::from_secs(2);
 /// A server that ended so often is not going to run by itself.
 const MANY_CRASHES: u32 = 3;
 const REVISION: &str = "controller-revision-hash";
@@ -31,9 +26,9 @@ pub(super) async fn members(
         let name = names::mysql_member(&plan.deployment, ordinal);
         let pod = pods.iter().find(|pod| pod.name_any() == name).copied();
         let facts = match pod {
-            Some(pod) => ask(http, plan, pod)
+            Some(pod) => engine::ask(http, pod, ports::MYSQL_AGENT, &plan.token)
                 .await
-                .filter(|facts| facts.member == name),
+                .filter(|facts: &MemberFacts| facts.member == name),
             None => None,
         };
         Member {
@@ -43,25 +38,6 @@ pub(super) async fn members(
         }
     });
     join_all(asked).await
-}
-
-async fn ask(http: &reqwest::Client, plan: &Plan, pod: &Pod) -> Option<MemberFacts> {
-    let address: IpAddr = pod.status.as_ref()?.pod_ip.as_ref()?.parse().ok()?;
-    let address = SocketAddr::new(address, ports::MYSQL_AGENT);
-    let answer = http
-        .get(format!("http://{address}{}", facts::PATH))
-        .bearer_auth(&plan.token)
-        .timeout(LIMIT)
-        .send()
-        .await
-        .and_then(reqwest::Response::error_for_status);
-    match answer {
-        Ok(response) => response.json().await.ok(),
-        Err(error) => {
-            tracing::debug!(pod = pod.name_any(), %error, "an agent does not answer");
-            None
-        }
-    }
 }
 
 fn pod_fact(pod: &Pod, set: Option<&StatefulSet>, facts: Option<&MemberFacts>) -> PodFact {

@@ -7,28 +7,21 @@
 use std::collections::BTreeMap;
 
 use chatbot_contract::{identity, mysql, paths, ports};
-use k8s_openapi::api::apps::v1::{
-    StatefulSet, StatefulSetPersistentVolumeClaimRetentionPolicy, StatefulSetSpec,
-    StatefulSetUpdateStrategy,
-};
 use k8s_openapi::api::core::v1::{
-    ConfigMap, ConfigMapVolumeSource, Container, EmptyDirVolumeSource, EnvVar, EnvVarSource,
-    ObjectFieldSelector, PersistentVolumeClaim, PersistentVolumeClaimSpec, PodSpec,
-    PodTemplateSpec, Service, ServiceAccount, ServiceSpec, Volume, VolumeResourceRequirements,
+    ConfigMap, Container, PodSpec, PodTemplateSpec, Service, ServiceSpec, Volume,
 };
 use k8s_openapi::api::policy::v1::{PodDisruptionBudget, PodDisruptionBudgetSpec};
 use k8s_openapi::api::rbac::v1::{PolicyRule, Role, RoleBinding, RoleRef, Subject};
-use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::api::ObjectMeta;
 use sha2::{Digest, Sha256};
 
 use super::plan::Plan;
-use crate::agent::PROGRAM;
 use crate::apply::hex;
-use crate::build::pod;
 use crate::build::service::port_named;
+use crate::build::stateful_set::{self, Parts};
+use crate::build::{account, agent, env, pod};
 use crate::child::Child;
 use crate::{labels, names};
 
@@ -50,7 +43,7 @@ const CONFIG_FILE: &str = "mysqld.cnf";
 /// All of them, in the order of need.
 pub(super) fn build(plan: &Plan) -> Vec<Child> {
     let mut children = vec![
-        account(plan),
+        account::account(&plan.name()),
         role(plan),
         role_binding(plan),
         config(plan),
@@ -58,7 +51,7 @@ pub(super) fn build(plan: &Plan) -> Vec<Child> {
         primary_service(plan),
     ];
     children.extend(budget(plan));
-    children.push(stateful_set(plan));
+    children.push(set(plan));
     children
 }
 
@@ -71,14 +64,6 @@ fn named(name: String) -> ObjectMeta {
 
 fn selector(plan: &Plan) -> BTreeMap<String, String> {
     labels::selector(&plan.deployment, names::MYSQL)
-}
-
-fn account(plan: &Plan) -> Child {
-    Child::new(&ServiceAccount {
-        metadata: named(plan.name()),
-        automount_service_account_token: Some(false),
-        ..ServiceAccount::default()
-    })
 }
 
 /// An agent may read the one object that tells it to make a group.
@@ -172,62 +157,17 @@ fn budget(plan: &Plan) -> Option<Child> {
     })
 }
 
-fn stateful_set(plan: &Plan) -> Child {
-    let delete_or_retain = if plan.delete_volumes {
-        "Delete"
-    } else {
-        "Retain"
-    };
-    Child::new(&StatefulSet {
-        metadata: named(plan.name()),
-        spec: Some(StatefulSetSpec {
-            service_name: Some(names::mysql_members(&plan.deployment)),
-            replicas: Some(plan.replicas),
-            revision_history_limit: Some(3),
-            pod_management_policy: Some("Parallel".to_owned()),
-            update_strategy: Some(StatefulSetUpdateStrategy {
-                type_: Some("OnDelete".to_owned()),
-                ..StatefulSetUpdateStrategy::default()
-            }),
-            persistent_volume_claim_retention_policy: Some(
-                StatefulSetPersistentVolumeClaimRetentionPolicy {
-                    when_deleted: Some(delete_or_retain.to_owned()),
-                    when_scaled: Some("Retain".to_owned()),
-                },
-            ),
-            selector: LabelSelector {
-                match_labels: Some(selector(plan)),
-                ..LabelSelector::default()
-            },
-            template: pod::merged(template(plan), plan.template.clone(), &selector(plan)),
-            volume_claim_templates: Some(vec![claim(plan)]),
-            ..StatefulSetSpec::default()
-        }),
-        status: None,
+fn set(plan: &Plan) -> Child {
+    stateful_set::stateful_set(Parts {
+        name: plan.name(),
+        service: Some(names::mysql_members(&plan.deployment)),
+        replicas: plan.replicas,
+        by_hand: true,
+        delete_volumes: plan.delete_volumes,
+        template: pod::merged(template(plan), plan.template.clone(), &selector(plan)),
+        claim: stateful_set::claim(&plan.deployment, names::MYSQL, &plan.storage),
+        selector: selector(plan),
     })
-}
-
-fn claim(plan: &Plan) -> PersistentVolumeClaim {
-    PersistentVolumeClaim {
-        metadata: ObjectMeta {
-            name: Some("data".to_owned()),
-            labels: Some(labels::common(&plan.deployment, names::MYSQL)),
-            ..ObjectMeta::default()
-        },
-        spec: Some(PersistentVolumeClaimSpec {
-            access_modes: Some(vec!["ReadWriteOnce".to_owned()]),
-            storage_class_name: plan.storage.class_name.clone(),
-            resources: Some(VolumeResourceRequirements {
-                requests: Some(
-                    [("storage".to_owned(), Quantity(plan.storage.size.clone()))].into(),
-                ),
-                ..VolumeResourceRequirements::default()
-            }),
-            volume_mode: Some("Filesystem".to_owned()),
-            ..PersistentVolumeClaimSpec::default()
-        }),
-        status: None,
-    }
 }
 
 fn template(plan: &Plan) -> PodTemplateSpec {
@@ -246,30 +186,11 @@ fn template(plan: &Plan) -> PodTemplateSpec {
             termination_grace_period_seconds: Some(GRACE_SECONDS),
             security_context: Some(pod::restricted_pod(USER)),
             topology_spread_constraints: Some(vec![pod::spread(selector(plan), false)]),
-            init_containers: Some(vec![install(plan)]),
+            init_containers: Some(vec![agent::install(&plan.agent_image)]),
             containers: vec![server(plan)],
             volumes: Some(volumes(plan)),
             ..PodSpec::default()
         }),
-    }
-}
-
-/// Copies the agent into the pod: the engine's image stays as its makers made it.
-fn install(plan: &Plan) -> Container {
-    Container {
-        name: "agent".to_owned(),
-        image: Some(plan.agent_image.clone()),
-        image_pull_policy: Some("IfNotPresent".to_owned()),
-        args: Some(
-            ["mysql-agent", "install", "/agent"]
-                .map(str::to_owned)
-                .into(),
-        ),
-        resources: Some(pod::resources(None, ["20m", "16Mi"], ["1", "128Mi"])),
-        security_context: Some(pod::restricted_container()),
-        termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
-        volume_mounts: Some(vec![pod::mount("agent", "/agent", false)]),
-        ..Container::default()
     }
 }
 
@@ -283,24 +204,19 @@ fn server(plan: &Plan) -> Container {
         name: CONTAINER.to_owned(),
         image: Some(plan.image.clone()),
         image_pull_policy: Some("IfNotPresent".to_owned()),
-        command: Some(vec![format!("/agent/{PROGRAM}")]),
+        command: Some(vec![agent::program()]),
         args: Some(
-            [
-                "mysql-agent",
-                "run",
-                "--config",
-                "/etc/chatbot/mysql/mysqld.cnf",
-            ]
-            .map(str::to_owned)
-            .into(),
+            ["mysql-agent", "--config", "/etc/chatbot/mysql/mysqld.cnf"]
+                .map(str::to_owned)
+                .into(),
         ),
         env: Some(vec![
-            from_field("POD_NAME", "metadata.name"),
-            from_field("POD_NAMESPACE", "metadata.namespace"),
-            from_field("POD_IP", "status.podIP"),
-            value("MEMBER_HOST", format!("$(POD_NAME).{members}")),
-            value("MEMBER_PEERS", members),
-            value("INTENT_CONFIG_MAP", plan.intent_name()),
+            env::field("POD_NAME", "metadata.name"),
+            env::field("POD_NAMESPACE", "metadata.namespace"),
+            env::field("POD_IP", "status.podIP"),
+            env::value("MEMBER_HOST", format!("$(POD_NAME).{members}")),
+            env::value("MEMBER_PEERS", members),
+            env::value("INTENT_CONFIG_MAP", plan.intent_name()),
         ]),
         ports: Some(vec![
             pod::port("mysql", ports::MYSQL),
@@ -316,7 +232,7 @@ fn server(plan: &Plan) -> Container {
             pod::mount("data", "/var/lib/mysql", false),
             pod::mount("runtime", "/var/run/mysqld", false),
             pod::mount("tmp", "/tmp", false),
-            pod::mount("agent", "/agent", true),
+            agent::mount(),
             pod::mount("identity", "/etc/chatbot/identity", true),
             pod::mount("config", "/etc/chatbot/mysql", true),
         ]),
@@ -332,47 +248,11 @@ fn volumes(plan: &Plan) -> Vec<Volume> {
         .collect();
     let items: Vec<(&str, &str)> = keys.iter().map(|&key| (key, key)).collect();
     vec![
-        pod::empty_dir("agent"),
+        agent::volume(),
         pod::empty_dir("tmp"),
-        // In memory: the agent writes passwords there for the server to read at its start.
-        Volume {
-            name: "runtime".to_owned(),
-            empty_dir: Some(EmptyDirVolumeSource {
-                medium: Some("Memory".to_owned()),
-                size_limit: Some(Quantity("8Mi".to_owned())),
-            }),
-            ..Volume::default()
-        },
+        // The agent writes passwords there for the server to read at its start.
+        pod::memory("runtime", "8Mi"),
         pod::secret_volume("identity", &names::identity(&plan.deployment), &items),
-        Volume {
-            name: "config".to_owned(),
-            config_map: Some(ConfigMapVolumeSource {
-                name: plan.config_name(),
-                ..ConfigMapVolumeSource::default()
-            }),
-            ..Volume::default()
-        },
+        pod::config_volume("config", &plan.config_name()),
     ]
-}
-
-fn value(name: &str, value: String) -> EnvVar {
-    EnvVar {
-        name: name.to_owned(),
-        value: Some(value),
-        value_from: None,
-    }
-}
-
-fn from_field(name: &str, path: &str) -> EnvVar {
-    EnvVar {
-        name: name.to_owned(),
-        value: None,
-        value_from: Some(EnvVarSource {
-            field_ref: Some(ObjectFieldSelector {
-                field_path: path.to_owned(),
-                ..ObjectFieldSelector::default()
-            }),
-            ..EnvVarSource::default()
-        }),
-    }
 }

@@ -1,15 +1,14 @@
 //! The validate step: one owned plan of spec and facts, or what is wrong.
 
-use std::collections::BTreeMap;
-
 use chatbot_contract::identity;
 use chatbot_crds::{DeletionPolicy, ManagedMysql, StorageSpec};
 use k8s_openapi::api::core::v1::{PodTemplateSpec, ResourceRequirements};
 
 use crate::build::pod;
-use crate::facts::{Facts, StorageClassFact};
+use crate::engine;
+use crate::facts::Facts;
 use crate::names;
-use crate::reason::{Problem, Reason};
+use crate::reason::Problem;
 
 /// Version of a new group where the spec names none.
 pub(super) const DEFAULT_VERSION: &str = "9.7";
@@ -79,7 +78,7 @@ pub(super) fn validate(facts: &Facts) -> Result<Plan, Problem> {
     let status = facts.status.components.mysql.as_ref();
     // A class that goes away later takes nothing from volumes that exist.
     if status.is_none() {
-        check_class(&storage, facts.storage_classes.as_deref())?;
+        engine::check_class("mysql", &storage, facts.storage_classes.as_deref())?;
     }
     let identity = facts.identity()?;
     // Kept in status at creation, so that a newer operator does not move the data by itself.
@@ -97,50 +96,9 @@ pub(super) fn validate(facts: &Facts) -> Result<Plan, Problem> {
         storage,
         delete_volumes: facts.spec.deletion_policy == DeletionPolicy::Delete,
         resources: pod::resources(resources.as_ref(), ["50m", "512Mi"], ["2", "1Gi"]),
-        config: lines(&config)?,
+        config: engine::lines("mysql", &config, '=')?,
         template: pod::parse_template("mysql.managed.podTemplate", pod_template.as_ref())?,
         group_id: identity.text(identity::MYSQL_GROUP_ID)?.to_owned(),
         token: identity.text(identity::MYSQL_AGENT_TOKEN)?.to_owned(),
     })
-}
-
-/// The settings as lines of a configuration file.
-fn lines(config: &BTreeMap<String, String>) -> Result<String, Problem> {
-    let mut text = String::new();
-    for (name, value) in config {
-        let plain = |text: &str| !text.contains(|c: char| c.is_control());
-        let is_name = !name.is_empty()
-            && name
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'));
-        if !is_name || !plain(value) {
-            return Err(Problem::new(
-                Reason::InvalidSpec,
-                format!(
-                    "mysql.managed.config has a setting {name:?} that cannot stand in one line: correct its name or value"
-                ),
-            ));
-        }
-        text.push_str(&format!("{name}={value}\n"));
-    }
-    Ok(text)
-}
-
-fn check_class(storage: &StorageSpec, classes: Option<&[StorageClassFact]>) -> Result<(), Problem> {
-    let Some(classes) = classes else {
-        return Ok(());
-    };
-    match &storage.class_name {
-        Some(name) if !classes.iter().any(|class| class.name == *name) => Err(Problem::new(
-            Reason::StorageClassMissing,
-            format!(
-                "StorageClass {name}, which mysql.managed.storage.className names, does not exist: make it, or make a new ChatbotDeployment with another"
-            ),
-        )),
-        None if !classes.iter().any(|class| class.default) => Err(Problem::new(
-            Reason::NoDefaultStorageClass,
-            "no StorageClass is the default one: mark one as the default, or name one in mysql.managed.storage.className",
-        )),
-        _ => Ok(()),
-    }
 }

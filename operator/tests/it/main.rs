@@ -1,4 +1,4 @@
-//! The operator's parts against an API server in memory, and the MySQL agent with real servers.
+//! The operator's parts against an API server in memory, and the agents with real servers.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod agent;

@@ -45,6 +45,12 @@ pub(crate) struct Config {
 /// Why the schemas are not up to date.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum MigrateError {
+    /// Whether the schema is there could not be asked.
+    #[error("failed to look for the schema {schema}")]
+    Look {
+        schema: String,
+        source: mysql::Error,
+    },
     /// The schema is missing and could not be made.
     #[error("failed to make the schema {schema}; give the account the right, or make it yourself")]
     Create {
@@ -62,12 +68,18 @@ pub(crate) enum MigrateError {
 impl MigrateError {
     /// The exit code that tells the operator what kind of failure it is.
     pub(crate) fn exit_code(&self) -> u8 {
-        let (Self::Create { source, .. } | Self::Migrate { source, .. }) = self;
-        match source.category() {
+        match self.category() {
             mysql::Category::Refused => exit::REFUSED,
             category if category.is_transient() => exit::TRY_LATER,
             _ => 1,
         }
+    }
+
+    fn category(&self) -> mysql::Category {
+        let (Self::Look { source, .. }
+        | Self::Create { source, .. }
+        | Self::Migrate { source, .. }) = self;
+        source.category()
     }
 }
 
@@ -80,25 +92,20 @@ pub(crate) async fn run(config: Config) -> Result<(), MigrateError> {
         ),
     ];
     for (schema, migrations) in schemas {
-        let failed = |source| MigrateError::Create {
-            schema: schema.clone(),
-            source,
-        };
         tracing::info!(
             schema,
             "looking for the schema, and for a server that takes writes"
         );
         let made = (|| create(&config, schema))
             .retry(delays(config.wait_seconds))
-            .when(|error: &mysql::Error| error.category().is_transient())
+            .when(|error: &MigrateError| error.category().is_transient())
             .notify(|error, _| {
                 tracing::info!(
                     error = chatbot_runtime::telemetry::chain(error),
                     "trying again"
                 )
             })
-            .await
-            .map_err(failed)?;
+            .await?;
         let steps = migrations.iter().count();
         tracing::info!(schema, made, steps, "bringing the schema up to date");
         mysql::migrate(&database(&config, schema), migrations)
@@ -113,14 +120,19 @@ pub(crate) async fn run(config: Config) -> Result<(), MigrateError> {
 }
 
 /// Makes a schema where it is missing; says whether it was.
-async fn create(config: &Config, schema: &str) -> Result<bool, mysql::Error> {
-    let mut connection = database(config, ANYWHERE).connect().await?;
+async fn create(config: &Config, schema: &str) -> Result<bool, MigrateError> {
+    let look = |source| MigrateError::Look {
+        schema: schema.to_owned(),
+        source,
+    };
+    let mut connection = database(config, ANYWHERE).connect().await.map_err(look)?;
     let there: Option<String> = sqlx::query_scalar(
         "SELECT CAST(schema_name AS CHAR) FROM information_schema.schemata WHERE schema_name = ?",
     )
     .bind(schema)
     .fetch_optional(&mut connection)
-    .await?;
+    .await
+    .map_err(|error| look(error.into()))?;
     if there.is_none() {
         // `identifier` has let nothing through that needs quoting.
         let statement = format!(
@@ -128,9 +140,14 @@ async fn create(config: &Config, schema: &str) -> Result<bool, mysql::Error> {
         );
         sqlx::query(AssertSqlSafe(statement))
             .execute(&mut connection)
-            .await?;
+            .await
+            .map_err(|error| MigrateError::Create {
+                schema: schema.to_owned(),
+                source: error.into(),
+            })?;
     }
-    connection.close().await?;
+    // Nothing is left to be said to the server: how it takes the goodbye does not matter.
+    let _ = connection.close().await;
     Ok(there.is_none())
 }
 

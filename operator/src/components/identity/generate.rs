@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use chatbot_contract::identity::{
-    self, INTERNAL_KEY, KEY_RING, KeyRing, MYSQL_AGENT_TOKEN, MYSQL_GROUP_ID, RingKey,
-    SIGNING_KEYS, SigningKey, SigningKeys,
+    self, INTERNAL_KEY, KEY_RING, KeyRing, MYSQL_AGENT_TOKEN, MYSQL_GROUP_ID, REDIS_AGENT_TOKEN,
+    RingKey, SIGNING_KEYS, SigningKey, SigningKeys,
 };
-use chatbot_contract::mysql;
+use chatbot_contract::{mysql, redis};
 use jiff::{Timestamp, ToSpan};
 use k8s_openapi::ByteString;
 use p256::pkcs8::{EncodePrivateKey, LineEnding};
@@ -27,14 +27,15 @@ pub(super) fn keys() -> Vec<String> {
         SIGNING_KEYS,
         MYSQL_GROUP_ID,
         MYSQL_AGENT_TOKEN,
+        REDIS_AGENT_TOKEN,
     ];
-    let passwords = mysql::ACCOUNTS
-        .iter()
-        .map(|account| identity::mysql_password(account));
+    let mysql = mysql::ACCOUNTS.map(identity::mysql_password);
+    let redis = redis::ACCOUNTS.map(identity::redis_password);
     fixed
         .map(str::to_owned)
         .into_iter()
-        .chain(passwords)
+        .chain(mysql)
+        .chain(redis)
         .collect()
 }
 
@@ -68,7 +69,7 @@ fn value(key: &str, now: Timestamp) -> String {
             })
         }
         MYSQL_GROUP_ID => Uuid::new_v4().to_string(),
-        // Passwords and the agent's token: 128 bits as 32 hexadecimal digits, safe in any syntax. MySQL takes no
+        // Passwords and the agents' tokens: 128 bits as 32 hexadecimal digits, safe in any syntax. MySQL takes no
         // longer password for the recovery of a group's members.
         _ => crate::apply::hex(&rand::random::<[u8; 16]>()),
     }

@@ -56,9 +56,9 @@ fn it_waits_until_a_member_takes_writes() {
     let mut facts = echo();
     let plan = plan(&facts).unwrap();
     assert_eq!(Migration.needs(&plan, &facts, &Live::default()).len(), 1);
-    facts.status.components.mysql = Some(chatbot_crds::MysqlStatus {
+    facts.status.components.mysql = Some(chatbot_crds::EngineStatus {
         primary: Some("shop-mysql-0".to_owned()),
-        ..chatbot_crds::MysqlStatus::default()
+        ..chatbot_crds::EngineStatus::default()
     });
     assert_eq!(Migration.needs(&plan, &facts, &Live::default()).len(), 0);
 }

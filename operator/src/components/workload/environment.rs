@@ -9,10 +9,12 @@ use sha2::{Digest, Sha256};
 
 use super::SecretFile;
 use crate::apply::hex;
-use crate::database::{Account, Database};
+use crate::database::{self, Database};
+use crate::engine::Account;
 use crate::facts::Facts;
 use crate::names;
 use crate::reason::{Problem, Reason};
+use crate::redis::connection::Connection;
 
 /// The settings of a workload.
 pub(super) struct Environment {
@@ -34,6 +36,7 @@ pub(super) fn environment(facts: &Facts, workload: Workload) -> Result<Environme
     let mut builder = Builder::default();
     builder.set(names_of::PUBLIC_URL, public_url(facts));
     builder.identity(facts, names_of::INTERNAL_KEY_FILE, identity::INTERNAL_KEY)?;
+    redis(facts, &mut builder)?;
     match workload {
         Workload::Gateway => {
             for (variable, peer) in [
@@ -91,16 +94,13 @@ fn url(facts: &Facts, workload: Workload) -> String {
 
 fn database(facts: &Facts, builder: &mut Builder, account: &str) -> Result<Database, Problem> {
     let database = Database::of(facts);
-    let Account {
-        user,
-        secret,
-        key,
-        password,
-    } = Account::of(facts, account)?;
     builder.set(names_of::MYSQL_HOSTS, database.hosts.join(","));
     builder.set(names_of::MYSQL_TOPOLOGY, database.topology.to_owned());
-    builder.set(names_of::MYSQL_USER, user);
-    builder.secret(names_of::MYSQL_PASSWORD_FILE, secret, key, &password);
+    builder.account(
+        names_of::MYSQL_USER,
+        names_of::MYSQL_PASSWORD_FILE,
+        database::account(facts, account)?,
+    );
     Ok(database)
 }
 
@@ -176,6 +176,23 @@ fn user(spec: &UserSpec, builder: &mut Builder) -> Result<(), Problem> {
     Ok(())
 }
 
+fn redis(facts: &Facts, builder: &mut Builder) -> Result<(), Problem> {
+    let Some(connection) = Connection::of(facts)? else {
+        return Ok(());
+    };
+    let Connection {
+        hosts,
+        topology,
+        tls,
+        account,
+    } = connection;
+    builder.set(names_of::REDIS_HOSTS, hosts.join(","));
+    builder.set(names_of::REDIS_TOPOLOGY, topology.to_owned());
+    builder.set(names_of::REDIS_TLS, tls.to_string());
+    builder.account(names_of::REDIS_USER, names_of::REDIS_PASSWORD_FILE, account);
+    Ok(())
+}
+
 /// Seconds of a duration such as `1h30m`, whose form the schema has checked.
 fn seconds(field: &str, text: &str) -> Result<u64, Problem> {
     let mut total: u64 = 0;
@@ -233,6 +250,12 @@ impl Builder {
             &value,
         );
         Ok(())
+    }
+
+    /// An account of an engine: its name, and the file with its password.
+    fn account(&mut self, user: &'static str, password: &'static str, account: Account) {
+        self.set(user, account.user);
+        self.secret(password, account.secret, account.key, &account.password);
     }
 
     fn secret(&mut self, variable: &'static str, secret: String, key: String, value: &[u8]) {

@@ -195,7 +195,7 @@ fn what_the_workload_reports_of_the_model_becomes_a_condition() {
     let report = Report {
         dependencies: vec![Dependency {
             name: DependencyName::Model,
-            state: DependencyState::Refused,
+            state: chatbot_contract::report::DependencyState::Refused,
             message: "the API refuses the key".to_owned(),
         }],
     };

@@ -183,12 +183,22 @@ pub(super) fn quoted(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use chatbot_crds::OWNED_SETTINGS;
+
     use super::{OWNED, quoted};
 
     #[test]
     fn a_member_is_read_only_until_the_group_says_otherwise() {
         assert!(OWNED.contains("super_read_only=ON\n"));
         assert!(OWNED.contains("start_on_boot=OFF\n"));
+    }
+
+    #[test]
+    fn no_owned_setting_can_be_named_in_the_spec() {
+        let names = OWNED.lines().filter_map(|line| line.split('=').next());
+        for name in names.filter(|name| !name.starts_with("loose_group_replication_")) {
+            assert!(OWNED_SETTINGS.contains(&name), "{name}");
+        }
     }
 
     #[test]

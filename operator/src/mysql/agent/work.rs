@@ -1,21 +1,25 @@
 //! The agent's one worker: it owns the server's process and everything that is done to it.
 
+use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use chatbot_contract::mysql;
+use futures::future::join_all;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio_util::sync::CancellationToken;
 
-use super::children::{Children, Exit, Running};
 use super::intent::Source;
-use super::peers::Peers;
-use super::plan::{Outside, Step};
+use super::plan::{Answer, Outside, Step};
 use super::seen::{Board, Seen};
 use super::settings::{Identity, Settings};
 use super::sql::Server;
 use super::volume::Volume;
 use super::{Error, cnf, io};
+use crate::agent::children::{Children, Exit, Running};
+use crate::agent::peers::Peers;
+use crate::agent::write_private;
 use crate::mysql::facts::{MemberState, Phase, Record};
 use crate::outcome::chain;
 
@@ -266,7 +270,7 @@ impl Worker {
     /// Finds a way into a group for a server that is in none.
     async fn come_in(&mut self, seen: Seen) -> Result<(), Error> {
         let since = *self.outside.get_or_insert(seen.at);
-        let peers = self.peers.ask().await;
+        let peers = self.ask_peers().await;
         let intent = self.intent.read().await.unwrap_or_else(|error| {
             let text = chain(&error);
             tracing::warn!(error = text, "failed to read the intent");
@@ -410,9 +414,19 @@ impl Worker {
         Ok(())
     }
 
+    /// Asks the other members' agents: a name may stand for many of them.
+    async fn ask_peers(&self) -> Vec<Answer> {
+        let names = &self.settings.peers;
+        let found = join_all(names.iter().map(|name| self.peers.addresses(name))).await;
+        let mut addresses: BTreeSet<IpAddr> = found.into_iter().flatten().collect();
+        addresses.remove(&self.settings.address);
+        let answers = self.peers.ask(addresses).await;
+        answers.into_iter().filter_map(Answer::of).collect()
+    }
+
     /// The online member that has most.
     async fn successor(&self, seen: &Seen) -> Option<uuid::Uuid> {
-        let peers = self.peers.ask().await;
+        let peers = self.ask_peers().await;
         seen.server
             .view
             .iter()
@@ -446,17 +460,4 @@ impl Worker {
 
 fn millis(since: Instant) -> u64 {
     u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
-}
-
-/// Writes a file that only we can read: it may hold passwords.
-fn write_private(path: &std::path::Path, text: &str) -> std::io::Result<()> {
-    use std::io::Write as _;
-    use std::os::unix::fs::OpenOptionsExt as _;
-    std::fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(path)?
-        .write_all(text.as_bytes())
 }

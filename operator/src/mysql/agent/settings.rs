@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use chatbot_contract::{identity, mysql, ports};
 use uuid::Uuid;
 
-use super::{Error, io};
+use super::Error;
+use crate::agent::identity_text;
 
-/// Settings of `chatbot-operator mysql-agent run`.
+/// Settings of `chatbot-operator mysql-agent`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Settings {
     /// Name of this member: its pod's, with the ordinal at its end.
@@ -106,12 +107,7 @@ pub(super) struct Identity {
 impl Identity {
     /// Reads the mounted files.
     pub(super) fn read(settings: &Settings) -> Result<Self, Error> {
-        let text = |key: &str| {
-            let path = settings.identity.join(key);
-            std::fs::read_to_string(&path)
-                .map(|text| text.trim().to_owned())
-                .map_err(io(format!("read {}", path.display())))
-        };
+        let text = |key: &str| identity_text(&settings.identity, key);
         let group_id = text(identity::MYSQL_GROUP_ID)?
             .parse()
             .map_err(|_| Error::Identity(identity::MYSQL_GROUP_ID))?;

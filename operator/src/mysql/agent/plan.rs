@@ -1,11 +1,11 @@
 //! Decides what the agent does with a server that runs: pure, from what the server, its peers and the intent say.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 
-use super::peers::Answer;
-use crate::mysql::facts::{MemberState, Record, ServerFacts};
+use crate::agent::peers;
+use crate::mysql::facts::{MemberFacts, MemberState, Record, ServerFacts};
 use crate::mysql::gtid::GtidSet;
 use crate::mysql::intent::Intent;
 
@@ -20,6 +20,23 @@ pub(super) enum Step {
     Doubt { errant: GtidSet },
     /// Nothing, for a reason.
     Wait(&'static str),
+}
+
+/// What a peer says, and since when it can hold.
+#[derive(Clone, Debug)]
+pub(super) struct Answer {
+    pub(super) facts: MemberFacts,
+    /// The server said so at this time or later.
+    pub(super) since: Instant,
+}
+
+impl Answer {
+    /// An answer whose facts were as old as they say when it was asked for.
+    pub(super) fn of(answer: peers::Answer<MemberFacts>) -> Option<Self> {
+        let peers::Answer { facts, asked } = answer;
+        let since = asked.checked_sub(Duration::from_millis(facts.age_ms))?;
+        Some(Self { facts, since })
+    }
 }
 
 /// All that counts for a server outside of any group.
@@ -129,8 +146,7 @@ mod tests {
 
     use uuid::Uuid;
 
-    use super::{Outside, Step};
-    use crate::agent::peers::Answer;
+    use super::{Answer, Outside, Step};
     use crate::mysql::facts::tests::server;
     use crate::mysql::facts::{MemberFacts, MemberState, Phase, Record, ServerFacts};
     use crate::mysql::intent::Intent;

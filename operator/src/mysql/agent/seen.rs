@@ -7,6 +7,7 @@ use sqlx::mysql::MySqlConnection;
 use tokio::sync::watch;
 
 use super::sql::{self, Server};
+use crate::agent::http::Tell;
 use crate::mysql::facts::{MemberFacts, MemberState, Phase, Record, ServerFacts};
 
 /// How often a server that is well is looked at, and one that is not.
@@ -14,6 +15,10 @@ const CALM: Duration = Duration::from_secs(1);
 const BUSY: Duration = Duration::from_millis(250);
 /// After so long a silence a server is told as not answering.
 const SILENCE: Duration = Duration::from_secs(10);
+/// The watching task looks at least this often, unless the process is stuck.
+const ALIVE: Duration = Duration::from_secs(30);
+/// Facts older than this, in milliseconds, prove nothing to a readiness probe.
+const FRESH: u64 = 5_000;
 
 /// What a server said, and when.
 #[derive(Clone, Debug)]
@@ -85,10 +90,6 @@ impl Board {
             .filter(|seen| seen.at >= time)
     }
 
-    pub(super) fn looked_within(&self, limit: Duration) -> bool {
-        self.state.borrow().looked.elapsed() < limit
-    }
-
     pub(super) fn set_phase(&self, phase: Phase) {
         self.state.send_modify(|known| known.phase = phase);
     }
@@ -133,6 +134,27 @@ impl Board {
             });
             tokio::time::sleep(if calm { CALM } else { BUSY }).await;
         }
+    }
+}
+
+impl Tell for Board {
+    type Facts = MemberFacts;
+
+    fn alive(&self) -> bool {
+        self.state.borrow().looked.elapsed() < ALIVE
+    }
+
+    fn ready(&self) -> Result<String, String> {
+        let facts = self.facts();
+        match &facts.server {
+            Some(server) if server.is_online() && facts.age_ms < FRESH => Ok("online".to_owned()),
+            Some(server) => Err(server.state().to_string().to_lowercase()),
+            None => Err(facts.phase.to_string()),
+        }
+    }
+
+    fn facts(&self) -> MemberFacts {
+        Self::facts(self)
     }
 }
 

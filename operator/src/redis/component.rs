@@ -1,0 +1,171 @@
+//! Redis as a component: the steps that the pipeline calls.
+
+use std::time::Duration;
+
+use chatbot_contract::report::DependencyName;
+use chatbot_contract::{Workload, ports};
+use chatbot_crds::{
+    ChatbotDeploymentSpec, ComponentStatuses, EngineStatus, MemberStatus, conditions,
+};
+use futures::future::join_all;
+use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt;
+
+use super::plan::{self, Managed, Plan};
+use super::words::{self, Member};
+use super::{connection, objects};
+use crate::child::Child;
+use crate::component::{Component, Error, Observation, Scene};
+use crate::facts::{Facts, References};
+use crate::live::Live;
+use crate::reason::{Problem, Reason};
+use crate::reports::{self, Reasons};
+use crate::{engine, names, rollout};
+
+/// How soon members that are whole are looked at again, and ones that are not.
+const CALM: Duration = Duration::from_secs(5);
+const BUSY: Duration = Duration::from_millis(500);
+
+const EXTERNAL: Reasons = Reasons {
+    unreachable: Reason::RedisUnreachable,
+    refused: Reason::RedisRefused,
+    failing: Reason::RedisFailing,
+};
+
+/// Redis, whoever runs it. What stands there can be lost, so the spec may change its mind: what the operator made
+/// goes when it is no longer wanted.
+pub struct Redis;
+
+impl Component for Redis {
+    type Plan = Plan;
+
+    fn name(&self) -> &'static str {
+        names::REDIS
+    }
+
+    fn condition(&self) -> &'static str {
+        conditions::REDIS_READY
+    }
+
+    fn status_field(&self) -> Option<&'static str> {
+        Some("redis")
+    }
+
+    fn references(&self, spec: &ChatbotDeploymentSpec) -> References {
+        References {
+            secrets: connection::secret(spec).into_iter().collect(),
+            storage_classes: true,
+            identity: true,
+        }
+    }
+
+    fn validate(&self, facts: &Facts) -> Result<Plan, Problem> {
+        plan::validate(facts)
+    }
+
+    fn needs(&self, plan: &Plan, facts: &Facts, _: &Live) -> Vec<String> {
+        match plan {
+            Plan::Managed(_) if !facts.condition_is_true(conditions::IDENTITY_READY) => {
+                vec!["the identity".to_owned()]
+            }
+            Plan::Managed(_) | Plan::External(_) | Plan::Without => Vec::new(),
+        }
+    }
+
+    fn build(&self, plan: &Plan) -> Vec<Child> {
+        match plan {
+            Plan::Managed(managed) => objects::build(managed),
+            Plan::External(_) | Plan::Without => Vec::new(),
+        }
+    }
+
+    async fn observe(&self, plan: &Plan, scene: &Scene<'_>) -> Result<Observation, Error> {
+        match plan {
+            Plan::Managed(managed) => observe_members(managed, scene).await,
+            Plan::External(host) => {
+                let mut pods = scene.live.pods(Workload::Gateway.name());
+                pods.extend(scene.live.pods(Workload::Chat.name()));
+                let running = reports::ask(&scene.context.http, &pods).await;
+                let seen = reports::dependency(&running, DependencyName::Redis);
+                let (reason, message) = seen.map_or_else(
+                    || (Reason::Unknown, "not tried yet".to_owned()),
+                    |seen| (EXTERNAL.of(seen.state), seen.message),
+                );
+                let mut observation = Observation::new(reason, format!("{host}: {message}"));
+                observation.look_again = Some(reports::INTERVAL);
+                Ok(observation)
+            }
+            Plan::Without => Ok(Observation::new(
+                Reason::Ready,
+                "none is wanted: each gateway keeps limits for itself, and a stream is resumed only where it is made",
+            )),
+        }
+    }
+}
+
+async fn observe_members(plan: &Managed, scene: &Scene<'_>) -> Result<Observation, Error> {
+    let pods = scene.live.pods(names::REDIS);
+    let members = gather(&scene.context.http, plan, &pods).await;
+    let (mut reason, mut message) = words::say(&members);
+    // What keeps a pod from running says more than that its member is missing.
+    if reason != Reason::Ready {
+        let refused = engine::refused(scene, &plan.name(), plan.replicas, &pods).await?;
+        if let Some((cause, why)) = refused.or_else(|| rollout::hindrance(&pods)) {
+            if reason == Reason::Degraded {
+                message = format!("{message}; {why}");
+            } else {
+                (reason, message) = (cause, why);
+            }
+        }
+    }
+    let calm = reason == Reason::Ready;
+    Ok(Observation {
+        part: ComponentStatuses {
+            redis: Some(status(plan, &members)),
+            ..ComponentStatuses::default()
+        },
+        look_again: Some(if calm { CALM } else { BUSY }),
+        ..Observation::new(reason, message)
+    })
+}
+
+/// Asks all agents at once.
+async fn gather(http: &reqwest::Client, plan: &Managed, pods: &[&Pod]) -> Vec<Member> {
+    let asked = plan.members().map(|name| async move {
+        let pod = pods.iter().find(|pod| pod.name_any() == name);
+        let facts = match pod {
+            Some(pod) => engine::ask(http, pod, ports::REDIS_AGENT, &plan.token).await,
+            None => None,
+        };
+        Member { name, facts }
+    });
+    join_all(asked).await
+}
+
+fn status(plan: &Managed, members: &[Member]) -> EngineStatus {
+    let in_step = members
+        .iter()
+        .filter(|member| member.facts.as_ref().is_some_and(|facts| facts.in_step()))
+        .count();
+    EngineStatus {
+        version: Some(plan.version.clone()),
+        primary: words::primary(members).map(|member| member.name.clone()),
+        ready: Some(format!("{in_step}/{}", members.len())),
+        members: members
+            .iter()
+            .map(|member| {
+                let server = member.facts.as_ref().and_then(|facts| facts.server);
+                MemberStatus {
+                    name: member.name.clone(),
+                    state: match server {
+                        Some(server) if server.in_step => "connected",
+                        Some(_) => "syncing",
+                        None => "Unknown",
+                    }
+                    .to_owned(),
+                    role: server.map(|server| server.role.to_string()),
+                }
+            })
+            .collect(),
+    }
+}

@@ -1,0 +1,172 @@
+//! The build step: the objects that the members are made of.
+//!
+//! A StatefulSet whose pods come up in parallel, since on empty volumes all must be heard before one is
+//! primary, and are restarted one after the other: each hands over by itself before it stops. A Service for each
+//! member, by whose address it is announced: pods come and go with other addresses, and what Sentinels and
+//! replicas note of a member must stay true.
+
+use k8s_openapi::api::core::v1::{
+    ConfigMap, Container, PodSpec, PodTemplateSpec, Service, ServiceSpec, Volume,
+};
+use kube::api::ObjectMeta;
+use sha2::{Digest, Sha256};
+
+use chatbot_contract::{identity, paths, ports, redis};
+
+use super::plan::Managed;
+use crate::apply::hex;
+use crate::build::service::port_named;
+use crate::build::stateful_set::{self, Parts};
+use crate::build::{account, agent, budget, env, pod};
+use crate::child::Child;
+use crate::{labels, names};
+
+/// The server's container.
+const CONTAINER: &str = "redis";
+/// User and group of the server in the official image.
+const USER: i64 = 999;
+/// A hand-over and a clean end take seconds.
+const GRACE_SECONDS: i64 = 30;
+const CONFIG_FILE: &str = "redis.conf";
+/// Label that a StatefulSet gives each of its pods.
+const POD_NAME: &str = "statefulset.kubernetes.io/pod-name";
+
+/// All of them, in the order of need.
+pub(super) fn build(plan: &Managed) -> Vec<Child> {
+    let selector = labels::selector(&plan.deployment, names::REDIS);
+    let mut children = vec![account::account(&plan.name()), config(plan)];
+    children.extend(plan.members().map(|member| service(plan, member)));
+    children.extend(budget::budget(
+        &plan.name(),
+        selector.clone(),
+        plan.replicas,
+    ));
+    children.push(stateful_set::stateful_set(Parts {
+        name: plan.name(),
+        service: None,
+        replicas: plan.replicas,
+        by_hand: false,
+        // What stands there can be made again: it is not worth a volume that nobody uses.
+        delete_volumes: true,
+        template: pod::merged(template(plan), plan.template.clone(), &selector),
+        claim: stateful_set::claim(&plan.deployment, names::REDIS, &plan.storage),
+        selector,
+    }));
+    children
+}
+
+fn named(name: String) -> ObjectMeta {
+    ObjectMeta {
+        name: Some(name),
+        ..ObjectMeta::default()
+    }
+}
+
+fn config(plan: &Managed) -> Child {
+    Child::new(&ConfigMap {
+        metadata: named(plan.config_name()),
+        data: Some([(CONFIG_FILE.to_owned(), plan.config.clone())].into()),
+        ..ConfigMap::default()
+    })
+}
+
+/// A member's address, also while it is not ready: members must reach each other to become so.
+fn service(plan: &Managed, member: String) -> Child {
+    let mut selector = labels::selector(&plan.deployment, names::REDIS);
+    selector.insert(POD_NAME.to_owned(), member.clone());
+    Child::new(&Service {
+        metadata: named(member),
+        spec: Some(ServiceSpec {
+            type_: Some("ClusterIP".to_owned()),
+            publish_not_ready_addresses: Some(true),
+            selector: Some(selector),
+            ports: Some(vec![
+                port_named("redis", ports::REDIS, "redis", None),
+                port_named("sentinel", ports::SENTINEL, "sentinel", None),
+                port_named("agent", ports::REDIS_AGENT, "agent", None),
+            ]),
+            ..ServiceSpec::default()
+        }),
+        status: None,
+    })
+}
+
+fn template(plan: &Managed) -> PodTemplateSpec {
+    let selector = labels::selector(&plan.deployment, names::REDIS);
+    let hash = hex(&Sha256::digest(plan.config.as_bytes())[..8]);
+    PodTemplateSpec {
+        metadata: Some(ObjectMeta {
+            labels: Some(labels::common(&plan.deployment, names::REDIS)),
+            annotations: Some([(labels::CONFIG_HASH.to_owned(), hash)].into()),
+            ..ObjectMeta::default()
+        }),
+        spec: Some(PodSpec {
+            service_account_name: Some(plan.name()),
+            automount_service_account_token: Some(false),
+            enable_service_links: Some(false),
+            termination_grace_period_seconds: Some(GRACE_SECONDS),
+            security_context: Some(pod::restricted_pod(USER)),
+            topology_spread_constraints: Some(vec![pod::spread(selector, false)]),
+            init_containers: Some(vec![agent::install(&plan.agent_image)]),
+            containers: vec![server(plan)],
+            volumes: Some(volumes(plan)),
+            ..PodSpec::default()
+        }),
+    }
+}
+
+fn server(plan: &Managed) -> Container {
+    Container {
+        name: CONTAINER.to_owned(),
+        image: Some(plan.image.clone()),
+        image_pull_policy: Some("IfNotPresent".to_owned()),
+        command: Some(vec![agent::program()]),
+        args: Some(
+            ["redis-agent", "--config", "/etc/chatbot/redis/redis.conf"]
+                .map(str::to_owned)
+                .into(),
+        ),
+        env: Some(vec![
+            env::field("POD_NAME", "metadata.name"),
+            env::value("MEMBERS", plan.members().collect::<Vec<_>>().join(",")),
+            env::value("MEMBER_DOMAIN", format!(".{}.svc", plan.namespace)),
+            env::memory_limit("MEMORY_LIMIT"),
+        ]),
+        ports: Some(vec![
+            pod::port("redis", ports::REDIS),
+            pod::port("sentinel", ports::SENTINEL),
+            pod::port("agent", ports::REDIS_AGENT),
+        ]),
+        resources: Some(plan.resources.clone()),
+        security_context: Some(pod::restricted_container()),
+        // The agent answers from its first moment; a server that hangs is the Sentinels' to replace.
+        liveness_probe: Some(pod::http_probe(paths::LIVEZ, "agent", 10, 6)),
+        readiness_probe: Some(pod::http_probe(paths::READYZ, "agent", 2, 2)),
+        termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
+        volume_mounts: Some(vec![
+            pod::mount("data", "/data", false),
+            pod::mount("runtime", "/run/redis", false),
+            pod::mount("tmp", "/tmp", false),
+            agent::mount(),
+            pod::mount("identity", "/etc/chatbot/identity", true),
+            pod::mount("config", "/etc/chatbot/redis", true),
+        ]),
+        ..Container::default()
+    }
+}
+
+fn volumes(plan: &Managed) -> Vec<Volume> {
+    let passwords = redis::ACCOUNTS.map(identity::redis_password);
+    let items: Vec<(&str, &str)> = std::iter::once(identity::REDIS_AGENT_TOKEN)
+        .chain(passwords.iter().map(String::as_str))
+        .map(|key| (key, key))
+        .collect();
+    vec![
+        agent::volume(),
+        pod::empty_dir("tmp"),
+        // The agent writes passwords there for the server to read at its start.
+        pod::memory("runtime", "8Mi"),
+        pod::secret_volume("identity", &names::identity(&plan.deployment), &items),
+        pod::config_volume("config", &plan.config_name()),
+    ]
+}
