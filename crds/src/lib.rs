@@ -26,7 +26,9 @@ pub use mysql::{ExternalMysql, ManagedMysql, MysqlSpec, OWNED_SETTINGS, StorageS
 pub use status::{
     ChatbotDeploymentStatus, ComponentStatuses, MysqlMemberStatus, MysqlStatus, WorkloadStatus,
 };
-pub use workload::{GatewaySpec, PodTemplate, Registration, Resources, UserSpec, WorkloadSpec};
+pub use workload::{
+    GatewaySpec, PodTemplate, RateLimitSpec, Registration, Resources, UserSpec, WorkloadSpec,
+};
 
 /// API group of every type here.
 pub const GROUP: &str = "chatbot.rs";
