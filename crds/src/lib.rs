@@ -28,7 +28,9 @@ pub use redis::{ExternalRedis, ManagedRedis, OWNED_REDIS_SETTINGS, RedisSpec, Wi
 pub use status::{
     ChatbotDeploymentStatus, ComponentStatuses, EngineStatus, MemberStatus, WorkloadStatus,
 };
-pub use workload::{GatewaySpec, PodTemplate, Registration, Resources, UserSpec, WorkloadSpec};
+pub use workload::{
+    GatewaySpec, PodTemplate, RateLimitSpec, Registration, Resources, UserSpec, WorkloadSpec,
+};
 
 /// API group of every type here.
 pub const GROUP: &str = "chatbot.rs";

@@ -46,6 +46,46 @@ pub struct GatewaySpec {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100), schema_with = "crate::schema::origins")]
     pub cors_origins: Vec<String>,
+
+    /// What one user may do.
+    pub rate_limit: RateLimitSpec,
+}
+
+/// What one user may do; all gateways count together while Redis is there, each for itself otherwise.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("!has(self.burst) || self.burst <= self.requestsPerMinute").message("gateway.rateLimit.burst is larger than gateway.rateLimit.requestsPerMinute: make it at most as large, or leave it out for a quarter of it")
+)]
+pub struct RateLimitSpec {
+    /// Requests in a minute, over time.
+    #[serde(default = "default_requests_per_minute")]
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub requests_per_minute: i64,
+
+    /// Requests at once; a quarter of a minute's when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub burst: Option<i64>,
+
+    /// Tokens in 24 hours, prompts and answers together; no limit when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1_000_000_000))]
+    pub tokens_per_day: Option<i64>,
+}
+
+impl Default for RateLimitSpec {
+    fn default() -> Self {
+        Self {
+            requests_per_minute: default_requests_per_minute(),
+            burst: None,
+            tokens_per_day: None,
+        }
+    }
+}
+
+fn default_requests_per_minute() -> i64 {
+    1200
 }
 
 /// The user workload.

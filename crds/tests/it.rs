@@ -165,6 +165,21 @@ fn a_node_port_needs_a_service_type_that_has_one() {
 }
 
 #[test]
+fn a_burst_fits_into_a_minute() {
+    let limit = object(&[]).spec.gateway.rate_limit;
+    assert_eq!((limit.requests_per_minute, limit.burst), (1200, None));
+    let minute = |requests: i64| ("/spec/gateway/rateLimit/requestsPerMinute", json!(requests));
+    let burst = ("/spec/gateway/rateLimit/burst", json!(60));
+    accepts(&[minute(60), burst.clone()]);
+    accepts(&[minute(10)]);
+    accepts(&[("/spec/gateway/rateLimit/tokensPerDay", json!(1_000_000))]);
+    rejects(
+        &[minute(59), burst],
+        "gateway.rateLimit.burst is larger than gateway.rateLimit.requestsPerMinute",
+    );
+}
+
+#[test]
 fn mysql_is_managed_or_external_and_not_both() {
     let external = json!({"host": "db.example", "secretName": "db"});
     accepts(&[("/spec/mysql/external", external.clone())]);

@@ -94,7 +94,9 @@ impl Component for WorkloadComponent {
         if uses_database(self.0) {
             secrets.extend(database::secret(spec));
         }
-        secrets.extend(connection::secret(spec));
+        if uses_redis(self.0) {
+            secrets.extend(connection::secret(spec));
+        }
         if self.0 == Workload::Chat {
             secrets.extend(spec.llm.api_key.as_ref().map(|key| key.name.clone()));
         }
@@ -207,6 +209,15 @@ impl Component for WorkloadComponent {
 #[must_use]
 pub const fn uses_database(workload: Workload) -> bool {
     matches!(workload, Workload::User | Workload::Storage)
+}
+
+/// Whether a workload uses Redis.
+#[must_use]
+const fn uses_redis(workload: Workload) -> bool {
+    matches!(
+        workload,
+        Workload::Gateway | Workload::Chat | Workload::User
+    )
 }
 
 const fn spec_of(workload: Workload, spec: &ChatbotDeploymentSpec) -> &WorkloadSpec {

@@ -23,6 +23,10 @@ pub struct ErrorDetail {
     /// The field that is wrong, where one is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub param: Option<String>,
+    /// When to come back, in whole seconds, where it is known: what the header `retry-after` says, for
+    /// errors that come as events.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<u64>,
 }
 
 /// Every error that a caller can meet.
@@ -45,12 +49,17 @@ pub enum ErrorCode {
     EmailTaken,
     /// 409: a newer attempt with the same key took this turn over.
     Superseded,
+    /// 409: nobody makes the answer of this turn any more; the same request with the same idempotency key
+    /// begins it again.
+    Interrupted,
     /// 413: the body or the message is too large.
     TooLarge,
     /// 415: the body is not `application/json`.
     UnsupportedMediaType,
     /// 422: the idempotency key was used for another request.
     IdempotencyKeyReused,
+    /// 429: a limit of this user or address is reached; `retry-after` says when to come back.
+    RateLimited,
     /// 429: the model API's limit is reached; `retry-after` says when to come back.
     ModelRateLimited,
     /// 500: a defect of ours.
@@ -75,11 +84,11 @@ impl ErrorCode {
             Self::RegistrationClosed => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
-            Self::EmailTaken | Self::Superseded => 409,
+            Self::EmailTaken | Self::Superseded | Self::Interrupted => 409,
             Self::TooLarge => 413,
             Self::UnsupportedMediaType => 415,
             Self::IdempotencyKeyReused => 422,
-            Self::ModelRateLimited => 429,
+            Self::RateLimited | Self::ModelRateLimited => 429,
             Self::Internal => 500,
             Self::ModelFailed => 502,
             Self::ModelMisconfigured | Self::Unavailable => 503,

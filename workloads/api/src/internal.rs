@@ -12,14 +12,21 @@ use crate::turns::{TurnOut, Usage};
 /// Paths of the chat workload.
 pub mod chat {
     /// `POST` a [`crate::turns::ChatIn`] with an idempotency key; answers a stream of
-    /// [`crate::turns::TurnEvent`] or a [`crate::turns::TurnOut`].
+    /// [`crate::turns::TurnEvent`].
     pub const TURNS: &str = "/internal/v1/turns";
+    /// `GET` the events of a turn that was begun, after the one that the header
+    /// [`crate::LAST_EVENT_ID`] names; answers a stream of [`crate::turns::TurnEvent`].
+    pub const EVENTS: &str = "/internal/v1/turns/{turn_id}/events";
+    /// `POST` to end the answer of a turn where it is; answers 204.
+    pub const CANCEL: &str = "/internal/v1/turns/{turn_id}/cancel";
 }
 
 /// Paths of the storage workload.
 pub mod storage {
     /// `POST` a [`super::BeginTurnIn`] with an idempotency key; answers [`super::BeginTurnOut`].
     pub const TURNS: &str = "/internal/v1/turns";
+    /// `GET` a turn; answers [`super::TurnStateOut`].
+    pub const TURN: &str = "/internal/v1/turns/{turn_id}";
     /// `PUT` a [`super::AnswerIn`]; answers [`crate::turns::TurnOut`]. Doing it again changes nothing.
     pub const ANSWER: &str = "/internal/v1/turns/{turn_id}/answer";
     /// `GET` a page of conversations, newest first.
@@ -68,6 +75,13 @@ pub struct BeginTurnOut {
     /// Earlier messages in order, the newest ones.
     pub history: Vec<MessageOut>,
     /// The whole turn, when an earlier request with the same key was answered already.
+    pub finished: Option<Box<TurnOut>>,
+}
+
+/// A turn that was begun.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TurnStateOut {
+    /// The whole turn, once its answer is stored.
     pub finished: Option<Box<TurnOut>>,
 }
 

@@ -13,5 +13,8 @@ pub mod turns;
 /// Header with the caller's key for a mutating request (draft-ietf-httpapi-idempotency-key-header-07).
 pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
+/// Header with the id of the last event of a stream that was seen (WHATWG HTML section 9.2.4).
+pub const LAST_EVENT_ID: &str = "last-event-id";
+
 /// Header with the id of a request, made by the gateway where the caller gave none.
 pub const REQUEST_ID: &str = "x-request-id";

@@ -31,12 +31,16 @@ pub struct TurnOut {
     pub message: MessageOut,
     /// The stored answer.
     pub answer: MessageOut,
-    /// Why the answer ended: `stop`, `length`, `content_filter`.
+    /// Why the answer ended: `stop`, `length`, `content_filter`; `cancelled` when it was stopped on
+    /// request and holds what was there by then.
     pub finish_reason: String,
     /// Tokens, where the model API told them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,
 }
+
+/// [`TurnOut::finish_reason`] of an answer that was stopped on request.
+pub const CANCELLED: &str = "cancelled";
 
 /// Tokens of one call of the model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -48,6 +52,9 @@ pub struct Usage {
 }
 
 /// One event of a stream; the SSE `event` field and the WebSocket `type` field have its name.
+///
+/// Each has an id, in the SSE `id` field and the WebSocket `event_id` field: whoever names the last one it saw
+/// gets what came after it.
 ///
 /// `accepted` comes first, `delta` any number of times, then `done` or `error`, once. `restarted`
 /// may come between them.
@@ -89,6 +96,64 @@ impl TurnEvent {
             Self::Restarted {} => "restarted",
             Self::Done { .. } => "done",
             Self::Error { .. } => "error",
+        }
+    }
+}
+
+/// The id of an event: the attempt at the answer, and the event's place in it, written `attempt-place`.
+///
+/// Ids grow: within an attempt by one, and from one attempt to the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EventId {
+    /// Number of the attempt, from 1.
+    pub attempt: u32,
+    /// Place in the attempt, from 1.
+    pub place: u64,
+}
+
+/// A text that names no event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotAnEventId;
+
+impl std::fmt::Display for EventId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}-{}", self.attempt, self.place)
+    }
+}
+
+impl std::fmt::Display for NotAnEventId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("this is not the id of an event; send one as the stream gave it, such as 1-7")
+    }
+}
+
+impl std::error::Error for NotAnEventId {}
+
+impl std::str::FromStr for EventId {
+    type Err = NotAnEventId;
+
+    fn from_str(text: &str) -> Result<Self, NotAnEventId> {
+        let (attempt, place) = text.split_once('-').ok_or(NotAnEventId)?;
+        Ok(Self {
+            attempt: attempt.parse().map_err(|_| NotAnEventId)?,
+            place: place.parse().map_err(|_| NotAnEventId)?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{EventId, NotAnEventId};
+
+    #[test]
+    fn an_event_id_is_read_as_it_is_written() {
+        let id = EventId {
+            attempt: 2,
+            place: 17,
+        };
+        assert_eq!(id.to_string().parse(), Ok(id));
+        for wrong in ["", "1", "-1", "1-", "a-1", "1-2-3", "1--2"] {
+            assert_eq!(wrong.parse::<EventId>(), Err(NotAnEventId), "{wrong}");
         }
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use chatbot_contract::environment;
 use chatbot_runtime::auth::InternalAuthConfig;
 use chatbot_runtime::config::ConfigError;
+use chatbot_runtime::redis;
 use url::Url;
 
 use crate::model::OpenAiConfig;
@@ -29,6 +30,9 @@ pub struct Config {
     /// The model.
     #[command(flatten)]
     pub llm: Llm,
+    /// The way to Redis.
+    #[command(flatten)]
+    pub redis: redis::Config,
 }
 
 /// Settings of the language model.

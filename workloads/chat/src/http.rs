@@ -5,20 +5,23 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{FromRef, State};
-use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::sse::{self, KeepAlive, Sse};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::post;
+use axum::routing::{get, post};
+use chatbot_api::error::ErrorCode;
 use chatbot_api::internal::chat;
 use chatbot_api::turns::{ChatIn, TurnEvent};
 use chatbot_runtime::auth::{Caller, InternalAuth};
 use chatbot_runtime::error::ApiError;
-use chatbot_runtime::extract::{IdempotencyKey, Json};
-use futures::stream;
-use tokio::sync::mpsc::UnboundedReceiver;
+use chatbot_runtime::extract::{IdempotencyKey, Json, LastEventId, Path};
+use futures::{StreamExt as _, future, stream};
+use uuid::Uuid;
 
+use crate::log::{Event, Events};
 use crate::model::Model;
 use crate::storage::Storage;
-use crate::turns::{Progress, Turns};
+use crate::turns::Turns;
 
 /// Longest name of a model.
 const MODEL_CHARACTERS: usize = 128;
@@ -60,6 +63,8 @@ impl<M, S> FromRef<AppState<M, S>> for Turns<M, S> {
 pub fn router<M: Model, S: Storage>(state: AppState<M, S>) -> Router {
     Router::new()
         .route(chat::TURNS, post(turn::<M, S>))
+        .route(chat::EVENTS, get(resume::<M, S>))
+        .route(chat::CANCEL, post(cancel::<M, S>))
         .with_state(state)
 }
 
@@ -72,18 +77,36 @@ async fn turn<M: Model, S: Storage>(
     if let Some(model) = &request.model {
         check_model(model)?;
     }
-    let streamed = request.stream;
-    let mut progress = turns.start(caller, key, request);
-    // What fails before the message is stored is an HTTP error, streamed or not.
-    let first = match progress.recv().await {
-        Some(Progress::Failed(error)) => return Err(error),
-        Some(first) => first,
-        None => return Err(ApiError::defect()),
-    };
-    if streamed {
-        Ok(events(first, progress))
-    } else {
-        whole(progress).await
+    // What fails before the message is stored is an HTTP error.
+    Ok(stream_of(turns.start(caller, key, request).await?))
+}
+
+async fn resume<M: Model, S: Storage>(
+    State(turns): State<Turns<M, S>>,
+    caller: Caller,
+    Path(turn): Path<Uuid>,
+    LastEventId(after): LastEventId,
+) -> Result<Response, ApiError> {
+    Ok(stream_of(turns.resume(caller, turn, after).await?))
+}
+
+async fn cancel<M: Model, S: Storage>(
+    State(turns): State<Turns<M, S>>,
+    caller: Caller,
+    Path(turn): Path<Uuid>,
+) -> Response {
+    match turns.cancel(caller, turn).await {
+        Ok(()) => StatusCode::NO_CONTENT.into_response(),
+        Err(error) => {
+            let misdirected = error.code == ErrorCode::Unavailable;
+            let mut response = error.into_response();
+            if misdirected {
+                // The next attempt comes over a new connection, and so to another replica.
+                let close = HeaderValue::from_static("close");
+                response.headers_mut().insert(header::CONNECTION, close);
+            }
+            response
+        }
     }
 }
 
@@ -101,41 +124,34 @@ fn check_model(model: &str) -> Result<(), ApiError> {
     Err(ApiError::invalid("model", message))
 }
 
-fn events(first: Progress, progress: UnboundedReceiver<Progress>) -> Response {
-    let rest = stream::unfold((progress, false), |(mut progress, ended)| async move {
-        if ended {
-            return None;
-        }
-        // A task that ended without a last word has panicked.
-        let next = progress
-            .recv()
-            .await
-            .unwrap_or_else(|| Progress::Failed(ApiError::defect()));
-        let ended = matches!(next, Progress::Done(_) | Progress::Failed(_));
-        Some((next, (progress, ended)))
+fn stream_of(events: Events) -> Response {
+    // Events that end without a last one are those of a task that has panicked.
+    let defect = stream::once(future::ready(Event {
+        id: None,
+        event: TurnEvent::Error {
+            error: ApiError::defect().detail(),
+        },
+    }));
+    let whole = events.chain(defect).scan(false, |ended, event| {
+        let before = *ended;
+        *ended = matches!(
+            event.event,
+            TurnEvent::Done { .. } | TurnEvent::Error { .. }
+        );
+        future::ready((!before).then_some(event))
     });
-    let all = futures::StreamExt::chain(stream::iter([first]), rest);
-    let events =
-        futures::StreamExt::map(all, |progress| Ok::<_, Infallible>(event(&progress.into())));
-    Sse::new(events)
+    Sse::new(whole.map(|event| Ok::<_, Infallible>(sent(&event))))
         .keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
         .into_response()
 }
 
-fn event(event: &TurnEvent) -> Event {
+fn sent(Event { id, event }: &Event) -> sse::Event {
     let data = serde_json::to_string(event).expect("an event can be written as JSON");
-    Event::default().event(event.name()).data(data)
-}
-
-async fn whole(mut progress: UnboundedReceiver<Progress>) -> Result<Response, ApiError> {
-    while let Some(next) = progress.recv().await {
-        match next {
-            Progress::Accepted(_) | Progress::Delta(_) => {}
-            Progress::Done(turn) => return Ok(axum::Json(turn).into_response()),
-            Progress::Failed(error) => return Err(error),
-        }
+    let sent = sse::Event::default().event(event.name()).data(data);
+    match id {
+        Some(id) => sent.id(id.to_string()),
+        None => sent,
     }
-    Err(ApiError::defect())
 }
 
 #[cfg(test)]

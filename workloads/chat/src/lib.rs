@@ -1,14 +1,17 @@
 //! Generates answers: builds the prompt, calls the model, streams.
 //!
 //! [`turns::Turns`] is the domain; [`model::Model`] and [`storage::Storage`] are its ports; [`http`]
-//! is its interface.
+//! is its interface. [`tail::Tail`] shows running answers to other replicas, where there is Redis.
 
 mod config;
+mod elsewhere;
 pub mod http;
+pub mod log;
 pub mod metrics;
 pub mod model;
 pub mod prompt;
 pub mod storage;
+pub mod tail;
 pub mod turns;
 
 use std::time::Duration;
@@ -17,9 +20,10 @@ use chatbot_contract::report::DependencyState;
 use chatbot_contract::{Workload, environment};
 use chatbot_runtime::auth::InternalAuth;
 use chatbot_runtime::client::{self, Client};
-use chatbot_runtime::config::ConfigError;
+use chatbot_runtime::config::{ConfigError, secret_key};
 use chatbot_runtime::context::Context;
 use chatbot_runtime::health::Health;
+use chatbot_runtime::redis::{self, Redis};
 use chatbot_runtime::serve::Service;
 use chatbot_runtime::telemetry;
 
@@ -27,6 +31,7 @@ pub use config::{Config, Llm, Provider};
 use http::AppState;
 use metrics::Metrics;
 use model::{Echo, Model, OpenAi};
+use tail::Tail;
 use turns::Turns;
 
 /// Time between two looks at the model while all is well.
@@ -42,13 +47,13 @@ const TROUBLED: Duration = Duration::from_secs(5);
 pub fn service(config: Config, context: &Context) -> Result<Service, ConfigError> {
     let auth = InternalAuth::load(&config.auth, context.workload)?;
     match config.llm.provider {
-        Provider::Echo => Ok(wire(Echo, config, auth, context)),
+        Provider::Echo => wire(Echo, config, auth, context),
         Provider::Groq | Provider::OpenAiCompatible => {
             let model = OpenAi::new(config.llm.api()?).map_err(|error| {
                 let problem = format!("no client can be made for it: {}", telemetry::chain(&error));
                 ConfigError::invalid(environment::LLM_BASE_URL, problem)
             })?;
-            Ok(wire(model, config, auth, context))
+            wire(model, config, auth, context)
         }
     }
 }
@@ -58,7 +63,16 @@ fn wire<M: Model + Clone>(
     config: Config,
     auth: InternalAuth,
     context: &Context,
-) -> Service {
+) -> Result<Service, ConfigError> {
+    let redis = Redis::new(config.redis);
+    let tail = match redis.clone() {
+        Some(redis) => {
+            let file = &config.auth.internal_key_file;
+            let key = secret_key(environment::INTERNAL_KEY_FILE, file)?;
+            Some(Tail::new(redis, &key))
+        }
+        None => None,
+    };
     let storage = Client::new(
         client::http(),
         Workload::Storage,
@@ -73,9 +87,12 @@ fn wire<M: Model + Clone>(
         system_prompt,
         metrics,
         context.shutdown.clone(),
+        tail,
     );
     let router = http::router(AppState { turns, auth });
-    Service::new(router).background("model watch", watch(model, context.health.clone()))
+    let service =
+        Service::new(router).background("model watch", watch(model, context.health.clone()));
+    Ok(redis::watched(service, redis, &context.health))
 }
 
 /// Looks at the model for ever and reports what it sees; users meet its failures anyway, so a model

@@ -2,13 +2,12 @@
 
 use std::time::Instant;
 
+use chatbot_api::error::ErrorCode;
 use chatbot_api::turns::Usage;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
-
-use crate::turns::Progress;
 
 /// Bounds of the time to the first piece, in seconds.
 const SECONDS: [f64; 10] = [0.05, 0.1, 0.2, 0.4, 0.8, 1.5, 3.0, 6.0, 12.0, 30.0];
@@ -62,13 +61,11 @@ impl Metrics {
         metrics
     }
 
-    pub(crate) fn turn(&self, end: &Progress) {
-        let outcome = match end {
-            Progress::Failed(error) => serde_json::to_value(error.code)
-                .ok()
-                .and_then(|code| code.as_str().map(str::to_owned)),
-            _ => None,
-        };
+    /// Counts the end of a turn, by its error where it failed.
+    pub(crate) fn turn(&self, error: Option<ErrorCode>) {
+        let outcome = error
+            .and_then(|code| serde_json::to_value(code).ok())
+            .and_then(|code| code.as_str().map(str::to_owned));
         let outcome = outcome.unwrap_or_else(|| "done".to_owned());
         self.turns.get_or_create(&Outcome { outcome }).inc();
     }

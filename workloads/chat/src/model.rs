@@ -116,6 +116,9 @@ pub trait Model: Send + Sync + 'static {
     /// Answers. The stream ends with [`Said::End`] or a failure; dropping it ends the call.
     fn answer(&self, question: Question) -> BoxStream<'static, Result<Said, Failure>>;
 
+    /// The model that is asked first.
+    fn name(&self, question: &Question) -> String;
+
     /// Says how the model is.
     fn probe(&self) -> impl Future<Output = Dependency> + Send;
 }

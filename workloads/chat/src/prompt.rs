@@ -49,7 +49,12 @@ fn build_within(
             content: text.to_owned(),
         })
         .into_iter()
-        .chain(kept.chain(std::iter::once(message)).map(line))
+        // An answer that was stopped before its first word is no line of a conversation.
+        .chain(
+            kept.chain(std::iter::once(message))
+                .filter(|said| !said.content.is_empty())
+                .map(line),
+        )
         .collect()
 }
 

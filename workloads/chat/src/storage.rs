@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chatbot_api::internal::{AnswerIn, BeginTurnIn, BeginTurnOut, storage};
+use chatbot_api::internal::{AnswerIn, BeginTurnIn, BeginTurnOut, TurnStateOut, storage};
 use chatbot_api::turns::TurnOut;
 use chatbot_runtime::auth::Caller;
 use chatbot_runtime::client::Client;
@@ -22,6 +22,13 @@ pub trait Storage: Send + Sync + 'static {
         key: &IdempotencyKey,
         turn: &BeginTurnIn,
     ) -> impl Future<Output = Result<BeginTurnOut, ApiError>> + Send;
+
+    /// Gives a turn that was begun.
+    fn turn(
+        &self,
+        caller: &Caller,
+        turn: Uuid,
+    ) -> impl Future<Output = Result<TurnStateOut, ApiError>> + Send;
 
     /// Stores the answer; the same attempt stores it once.
     fn answer(
@@ -44,6 +51,13 @@ impl Storage for Client {
             .key(key)
             .json(turn)
             .deadline(DEADLINE)
+            .receive()
+            .await
+    }
+
+    async fn turn(&self, caller: &Caller, turn: Uuid) -> Result<TurnStateOut, ApiError> {
+        self.get(storage::TURN, &[turn])
+            .on_behalf_of(caller)
             .receive()
             .await
     }

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable as _};
 use chatbot_contract::{environment, exit, mysql as names};
-use chatbot_runtime::mysql::{self, Database, Host, Topology};
+use chatbot_runtime::host::Host;
+use chatbot_runtime::mysql::{self, Database, Topology};
 use sqlx::migrate::Migrator;
 use sqlx::{AssertSqlSafe, Connection as _};
 

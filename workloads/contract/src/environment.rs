@@ -77,5 +77,13 @@ pub const REGISTRATION: &str = "CHATBOT_REGISTRATION";
 pub const ACCESS_TOKEN_TTL_SECONDS: &str = "CHATBOT_ACCESS_TOKEN_TTL_SECONDS";
 /// Life of a refresh token, in seconds.
 pub const REFRESH_TOKEN_TTL_SECONDS: &str = "CHATBOT_REFRESH_TOKEN_TTL_SECONDS";
+/// Requests of one user in a minute, over time.
+pub const RATE_LIMIT_REQUESTS_PER_MINUTE: &str = "CHATBOT_RATE_LIMIT_REQUESTS_PER_MINUTE";
+/// Requests of one user at once.
+pub const RATE_LIMIT_BURST: &str = "CHATBOT_RATE_LIMIT_BURST";
+/// Tokens of one user in 24 hours.
+pub const RATE_LIMIT_TOKENS_PER_DAY: &str = "CHATBOT_RATE_LIMIT_TOKENS_PER_DAY";
+/// `true` where every request comes through a load balancer that sets `X-Forwarded-For` itself.
+pub const TRUST_FORWARDED_FOR: &str = "CHATBOT_TRUST_FORWARDED_FOR";
 /// Origins allowed by CORS, separated by commas.
 pub const CORS_ORIGINS: &str = "CHATBOT_CORS_ORIGINS";

@@ -12,6 +12,8 @@ use chatbot_runtime::request_id::RequestId;
 use jsonwebtoken::jwk::JwkSet;
 
 use crate::Callees;
+use crate::address::ClientAddress;
+use crate::limit::{Attempt, Limits, Shown};
 use crate::tokens::SignedIn;
 
 /// Makes an account and logs in.
@@ -23,10 +25,14 @@ use crate::tokens::SignedIn;
 )]
 pub(crate) async fn register(
     State(callees): State<Callees>,
+    State(limits): State<Limits>,
+    ClientAddress(address): ClientAddress,
+    shown: Shown,
     request_id: RequestId,
     key: Option<IdempotencyKey>,
     Json(request): Json<RegisterIn>,
 ) -> Result<(StatusCode, Body<TokensOut>), ApiError> {
+    let attempt = limits.attempt(address, &shown).await?;
     let key = key.unwrap_or_else(IdempotencyKey::random);
     let call = callees
         .user
@@ -34,7 +40,8 @@ pub(crate) async fn register(
         .request_id(&request_id)
         .key(&key)
         .json(&request);
-    Ok((StatusCode::CREATED, Body(call.receive().await?)))
+    let tokens = counted(attempt, call.receive().await).await?;
+    Ok((StatusCode::CREATED, Body(tokens)))
 }
 
 /// Logs in.
@@ -45,12 +52,15 @@ pub(crate) async fn register(
 )]
 pub(crate) async fn login(
     State(callees): State<Callees>,
+    State(limits): State<Limits>,
+    ClientAddress(address): ClientAddress,
+    shown: Shown,
     request_id: RequestId,
     Json(request): Json<LoginIn>,
 ) -> Result<Body<TokensOut>, ApiError> {
-    session(&callees, user::LOGIN, &request_id, &request)
-        .await
-        .map(Body)
+    let attempt = limits.attempt(address, &shown).await?;
+    let tokens = session(&callees, user::LOGIN, &request_id, &request).await;
+    counted(attempt, tokens).await.map(Body)
 }
 
 /// Exchanges a refresh token for new tokens. Each refresh token is used once; a used one that
@@ -123,6 +133,17 @@ pub(crate) async fn jwks(
         .receive()
         .await
         .map(Body)
+}
+
+/// What was not the caller's failure does not count against its address.
+async fn counted<T>(attempt: Attempt, result: Result<T, ApiError>) -> Result<T, ApiError> {
+    let failed = result
+        .as_ref()
+        .is_err_and(|error| error.status().is_client_error());
+    if !failed {
+        attempt.succeeded().await;
+    }
+    result
 }
 
 /// Logging in twice makes two sessions, and refreshing twice at once two successors: neither does

@@ -1,12 +1,14 @@
 //! The public door: authentication, REST, WebSocket, the web page.
 //!
 //! It owns nothing durable: it checks who asks ([`tokens`]), passes requests on to the workload that
-//! owns their subject, and keeps a client's turn alive while the process that answers it changes
-//! ([`turn`]).
+//! owns their subject, keeps a client's turn alive while the process that answers it changes
+//! ([`turn`]), and keeps everyone within limits ([`limit`]).
 
 mod accounts;
+pub mod address;
 mod chat;
 mod conversations;
+pub mod limit;
 pub mod openapi;
 mod page;
 mod socket;
@@ -16,21 +18,26 @@ pub mod turn;
 use axum::Router;
 use axum::extract::FromRef;
 use axum::http::{HeaderName, HeaderValue, Method, header};
-use axum::middleware::map_response;
+use axum::middleware::{from_fn, map_response};
 use axum::response::Response;
 use axum::routing::{any, get, post};
-use chatbot_api::{IDEMPOTENCY_KEY, REQUEST_ID};
+use chatbot_api::{IDEMPOTENCY_KEY, LAST_EVENT_ID, REQUEST_ID};
 use chatbot_contract::{Workload, environment};
 use chatbot_runtime::auth::{InternalAuth, InternalAuthConfig};
 use chatbot_runtime::client::{self, Client};
 use chatbot_runtime::config::ConfigError;
 use chatbot_runtime::context::{Context, Shutdown};
 use chatbot_runtime::error::SHOULD_RETRY;
+use chatbot_runtime::redis::{self, Redis};
+use chatbot_runtime::revocations::Revocations;
 use chatbot_runtime::serve::Service;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use url::Url;
 
+use address::Addresses;
+use limit::Limits;
 use tokens::Tokens;
+use turn::Turns;
 
 /// Settings of the gateway.
 #[derive(Clone, Debug, clap::Args)]
@@ -54,6 +61,15 @@ pub struct Config {
     /// Origins of web pages elsewhere that may call this interface; `*` for all.
     #[arg(long, env = environment::CORS_ORIGINS, value_delimiter = ',')]
     pub cors_origins: Vec<String>,
+    /// Whether every request comes through a load balancer that sets `X-Forwarded-For` itself.
+    #[arg(long, env = environment::TRUST_FORWARDED_FOR, num_args = 0..=1, default_value_t = false, default_missing_value = "true", action = clap::ArgAction::Set)]
+    pub trust_forwarded_for: bool,
+    /// The limits of users.
+    #[command(flatten)]
+    pub limits: limit::Config,
+    /// The way to Redis.
+    #[command(flatten)]
+    pub redis: redis::Config,
 }
 
 /// What handlers use.
@@ -63,6 +79,12 @@ pub struct AppState {
     pub tokens: Tokens,
     /// The other workloads.
     pub callees: Callees,
+    /// Runs turns.
+    pub turns: Turns,
+    /// Keeps everyone within limits.
+    pub limits: Limits,
+    /// Knows where a request comes from.
+    pub addresses: Addresses,
     /// How sessions learn of the end.
     pub shutdown: Shutdown,
 }
@@ -84,6 +106,24 @@ impl FromRef<AppState> for Tokens {
     }
 }
 
+impl FromRef<AppState> for Turns {
+    fn from_ref(state: &AppState) -> Self {
+        state.turns.clone()
+    }
+}
+
+impl FromRef<AppState> for Limits {
+    fn from_ref(state: &AppState) -> Self {
+        state.limits.clone()
+    }
+}
+
+impl FromRef<AppState> for Addresses {
+    fn from_ref(state: &AppState) -> Self {
+        state.addresses
+    }
+}
+
 impl FromRef<AppState> for Callees {
     fn from_ref(state: &AppState) -> Self {
         state.callees.clone()
@@ -102,6 +142,9 @@ pub fn service(config: Config, context: &Context) -> Result<Service, ConfigError
         storage_url,
         public_url,
         cors_origins,
+        trust_forwarded_for,
+        limits,
+        redis,
     } = config;
     let cors = cors(&cors_origins)?;
     let auth = InternalAuth::load(&auth, context.workload)?;
@@ -112,18 +155,35 @@ pub fn service(config: Config, context: &Context) -> Result<Service, ConfigError
         chat: callee(Workload::Chat, chat_url),
         storage: callee(Workload::Storage, storage_url),
     };
-    let tokens = Tokens::new(callees.user.clone(), public_url.trim_end_matches('/'));
+    let redis = Redis::new(redis);
+    let tokens = Tokens::new(
+        callees.user.clone(),
+        public_url.trim_end_matches('/'),
+        Revocations::new(redis.clone()),
+    );
+    let limits = Limits::new(&limits, redis.clone())?;
+    let turns = Turns::new(
+        callees.chat.clone(),
+        limits.clone(),
+        context.shutdown.clone(),
+    );
     let gate = context.health.gate("the key set of access tokens");
     let state = AppState {
         tokens: tokens.clone(),
         callees,
+        turns,
+        limits,
+        addresses: Addresses {
+            trust_forwarded_for,
+        },
         shutdown: context.shutdown.clone(),
     };
     let mut router = router(state);
     if let Some(cors) = cors {
         router = router.layer(cors);
     }
-    Ok(Service::new(router).background("key set", tokens.follow(gate)))
+    let service = Service::new(router).background("key set", tokens.follow(gate));
+    Ok(redis::watched(service, redis, &context.health))
 }
 
 /// All routes.
@@ -135,6 +195,8 @@ pub fn router(state: AppState) -> Router {
         .route("/v1/auth/logout", post(accounts::logout))
         .route("/v1/me", get(accounts::me))
         .route("/v1/chat", post(chat::chat))
+        .route("/v1/chat/{turn_id}/events", get(chat::resume))
+        .route("/v1/chat/{turn_id}/cancel", post(chat::cancel))
         .route("/v1/conversations", get(conversations::list))
         .route(
             "/v1/conversations/{conversation_id}",
@@ -147,6 +209,7 @@ pub fn router(state: AppState) -> Router {
         .route("/v1/ws", any(socket::upgrade))
         .route("/.well-known/jwks.json", get(accounts::jwks))
         .with_state(state)
+        .layer(from_fn(limit::headers::show))
         // What belongs to one user is kept by no cache between.
         .layer(map_response(private))
         .route("/openapi.json", get(openapi::serve))
@@ -201,9 +264,16 @@ fn cors(origins: &[String]) -> Result<Option<CorsLayer>, ConfigError> {
                 header::AUTHORIZATION,
                 header::CONTENT_TYPE,
                 own(IDEMPOTENCY_KEY),
+                own(LAST_EVENT_ID),
                 own(REQUEST_ID),
             ])
-            .expose_headers([header::RETRY_AFTER, SHOULD_RETRY, own(REQUEST_ID)])
+            .expose_headers([
+                header::RETRY_AFTER,
+                limit::headers::RATE_LIMIT,
+                limit::headers::RATE_LIMIT_POLICY,
+                SHOULD_RETRY,
+                own(REQUEST_ID),
+            ])
             .max_age(std::time::Duration::from_secs(3600)),
     ))
 }

@@ -24,7 +24,7 @@ use crate::{accounts, chat, conversations};
     ),
     paths(
         accounts::register, accounts::login, accounts::refresh, accounts::logout, accounts::me, accounts::jwks,
-        chat::chat,
+        chat::chat, chat::resume, chat::cancel,
         conversations::list, conversations::read, conversations::delete, conversations::messages
     ),
     components(schemas(ClientFrame, ServerFrame)),

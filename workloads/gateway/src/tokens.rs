@@ -13,6 +13,7 @@ use chatbot_runtime::client::Client;
 use chatbot_runtime::error::ApiError;
 use chatbot_runtime::health::Gate;
 use chatbot_runtime::request_id::RequestId;
+use chatbot_runtime::revocations::Revocations;
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
@@ -20,6 +21,8 @@ use serde::Deserialize;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 use uuid::Uuid;
+
+use crate::limit::{Limits, Shown};
 
 /// Time between two fetches of the key set.
 const CALM: Duration = Duration::from_secs(60);
@@ -38,6 +41,7 @@ pub struct Tokens {
 
 struct Inner {
     user: Client,
+    revocations: Revocations,
     validation: Validation,
     keys: RwLock<HashMap<String, DecodingKey>>,
     /// When the set was fetched last; held while it is fetched, so that one request asks.
@@ -51,21 +55,25 @@ pub struct Identity {
     pub user: Uuid,
     /// When the token expires, in seconds since 1970.
     pub expires_at: u64,
+    /// The session it belongs to.
+    pub session: Option<Uuid>,
 }
 
 #[derive(Deserialize)]
 struct Claims {
     sub: Uuid,
     exp: u64,
+    #[serde(default)]
+    sid: Option<Uuid>,
 }
 
-/// The user who sends a request, by the token in its `Authorization` header.
+/// The user who sends a request, by the token in its `Authorization` header; the request is counted.
 pub struct SignedIn(pub Caller);
 
 impl Tokens {
     /// Makes the rules; there is no key yet.
     #[must_use]
-    pub fn new(user: Client, issuer: &str) -> Self {
+    pub fn new(user: Client, issuer: &str, revocations: Revocations) -> Self {
         let mut validation = Validation::new(Algorithm::ES256);
         validation.leeway = LEEWAY;
         validation.set_audience(&[ACCESS_TOKEN_AUDIENCE]);
@@ -75,6 +83,7 @@ impl Tokens {
         Self {
             inner: Arc::new(Inner {
                 user,
+                revocations,
                 validation,
                 keys,
                 fetched,
@@ -113,10 +122,26 @@ impl Tokens {
                 })
             },
         )?;
-        Ok(Identity {
-            user: token.claims.sub,
-            expires_at: token.claims.exp,
-        })
+        let Claims { sub, exp, sid } = token.claims;
+        let identity = Identity {
+            user: sub,
+            expires_at: exp,
+            session: sid,
+        };
+        if self.ended(&identity).await {
+            return Err(ApiError::unauthenticated(
+                "the session of this access token has ended; log in again",
+            ));
+        }
+        Ok(identity)
+    }
+
+    /// Whether the session of a token that holds is known to have ended.
+    pub async fn ended(&self, identity: &Identity) -> bool {
+        match identity.session {
+            Some(session) => self.inner.revocations.has(session).await,
+            None => false,
+        }
     }
 
     /// Keeps the key set fresh for ever, and opens `gate` when there is one.
@@ -167,6 +192,7 @@ impl Tokens {
 impl<S> FromRequestParts<S> for SignedIn
 where
     Tokens: FromRef<S>,
+    Limits: FromRef<S>,
     S: Sync,
 {
     type Rejection = ApiError;
@@ -178,6 +204,10 @@ where
             )
         })?;
         let identity = Tokens::from_ref(state).verify(token).await?;
+        let Ok(shown) = Shown::from_request_parts(parts, state).await;
+        Limits::from_ref(state)
+            .request(identity.user, &shown)
+            .await?;
         let Ok(request_id) = RequestId::from_request_parts(parts, state).await;
         Ok(Self(Caller {
             user: identity.user,

@@ -55,6 +55,7 @@ pub struct Call<'a> {
     key: Option<IdempotencyKey>,
     body: Option<Vec<u8>>,
     accept: &'static str,
+    header: Option<(&'static str, String)>,
     deadline: Duration,
 }
 
@@ -104,6 +105,7 @@ impl Client {
             key: None,
             body: None,
             accept: "application/json",
+            header: None,
             deadline: DEADLINE,
         }
     }
@@ -172,6 +174,14 @@ impl Call<'_> {
             serde_json::to_vec(body).expect("the types of the interfaces can be written as JSON");
         Self {
             body: Some(body),
+            ..self
+        }
+    }
+
+    /// Adds a header, the only one besides those that every call has.
+    pub fn header(self, name: &'static str, value: &impl ToString) -> Self {
+        Self {
+            header: Some((name, value.to_string())),
             ..self
         }
     }
@@ -272,6 +282,9 @@ impl Call<'_> {
         if let Some(key) = &self.key {
             request = request.header(IDEMPOTENCY_KEY, key.header());
         }
+        if let Some((name, value)) = &self.header {
+            request = request.header(*name, value);
+        }
         if let Some(body) = &self.body {
             request = request
                 .header(reqwest::header::CONTENT_TYPE, "application/json")
@@ -322,10 +335,13 @@ async fn refusal(response: Response) -> ApiError {
             );
             ApiError::defect()
         }
-        Ok(body) => ApiError {
-            retry_after,
-            ..body.error.into()
-        },
+        Ok(body) => {
+            let error = ApiError::from(body.error);
+            ApiError {
+                retry_after: retry_after.or(error.retry_after),
+                ..error
+            }
+        }
         Err(_) if status == 503 => {
             ApiError::unavailable("a part of the system cannot be used at the moment")
         }

@@ -116,6 +116,7 @@ impl ApiError {
             kind: self.code.kind().to_owned(),
             code: self.code,
             param: self.param.clone(),
+            retry_after: self.retry_after.map(whole_seconds),
         }
     }
 
@@ -126,7 +127,9 @@ impl ApiError {
     #[must_use]
     pub const fn should_retry(&self) -> Option<bool> {
         match self.code {
-            ErrorCode::Unavailable | ErrorCode::ModelRateLimited => Some(true),
+            ErrorCode::Unavailable | ErrorCode::RateLimited | ErrorCode::ModelRateLimited => {
+                Some(true)
+            }
             ErrorCode::Internal | ErrorCode::ModelFailed | ErrorCode::ModelTimeout => None,
             _ => Some(false),
         }
@@ -140,10 +143,13 @@ impl From<ErrorDetail> for ApiError {
             kind: _,
             code,
             param,
+            retry_after,
         } = detail;
+        let error = Self::new(code, message);
         Self {
             param,
-            ..Self::new(code, message)
+            retry_after: retry_after.map(Duration::from_secs).or(error.retry_after),
+            ..error
         }
     }
 }
@@ -175,15 +181,18 @@ impl IntoResponse for ApiError {
             );
         }
         if let Some(after) = self.retry_after {
-            // Whole seconds (RFC 9110 section 10.2.3), never earlier than asked for.
-            let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(whole_seconds(after)));
         }
         if self.code == ErrorCode::Unauthenticated {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response
     }
+}
+
+/// As `retry-after` has it (RFC 9110 section 10.2.3), never earlier than asked for.
+fn whole_seconds(after: Duration) -> u64 {
+    after.as_secs() + u64::from(after.subsec_nanos() > 0)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! What handlers take from a request; whatever is wrong with it becomes a documented error.
 
 mod idempotency;
+mod last_event;
 
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
@@ -11,6 +12,7 @@ use chatbot_api::error::ErrorCode;
 use serde::de::DeserializeOwned;
 
 pub use idempotency::IdempotencyKey;
+pub use last_event::LastEventId;
 
 use crate::error::ApiError;
 

@@ -1,4 +1,4 @@
-//! How a workload runs: configuration, telemetry, shutdown, errors, HTTP layers, authentication, and the way to MySQL.
+//! How a workload runs: configuration, telemetry, shutdown, errors, HTTP layers, authentication, and the ways to MySQL and Redis.
 //!
 //! A workload is a library with a `Config` (clap arguments that read the environment) and a function
 //! that makes a [`serve::Service`] of it. The binary parses, makes a [`context::Context`], asks the
@@ -12,9 +12,12 @@ pub mod context;
 pub mod error;
 pub mod extract;
 pub mod health;
+pub mod host;
 pub mod layers;
 pub mod metrics;
 pub mod mysql;
+pub mod redis;
 pub mod request_id;
+pub mod revocations;
 pub mod serve;
 pub mod telemetry;

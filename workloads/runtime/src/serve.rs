@@ -4,6 +4,7 @@
 //! noticed; then no new connection is taken, idle ones are closed, and what still runs may end.
 
 use std::future::pending;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -121,7 +122,8 @@ pub async fn run(
                 tracing::debug!(error = error.to_string(), "failed to set TCP_NODELAY");
             }
         }),
-        router,
+        // Handlers may ask for the address of the client.
+        router.into_make_service_with_connect_info::<SocketAddr>(),
     )
     .with_graceful_shutdown(async move { stopping.stopping().await })
     .into_future();

@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use axum::routing::{get, post, put};
 use chatbot_api::conversations::{ConversationOut, MessageOut, Page, PageIn};
 use chatbot_api::error::ErrorCode;
-use chatbot_api::internal::{AnswerIn, BeginTurnIn, BeginTurnOut, storage};
+use chatbot_api::internal::{AnswerIn, BeginTurnIn, BeginTurnOut, TurnStateOut, storage};
 use chatbot_api::turns::TurnOut;
 use chatbot_runtime::auth::{Caller, InternalAuth};
 use chatbot_runtime::error::ApiError;
@@ -56,6 +56,7 @@ type All<S> = State<Arc<Conversations<S>>>;
 pub fn router<S: Store>(state: AppState<S>) -> Router {
     Router::new()
         .route(storage::TURNS, post(begin::<S>))
+        .route(storage::TURN, get(turn::<S>))
         .route(
             storage::ANSWER,
             put(answer::<S>).layer(DefaultBodyLimit::max(ANSWER_LIMIT)),
@@ -76,6 +77,18 @@ async fn begin<S: Store>(
     Json(request): Json<BeginTurnIn>,
 ) -> Result<axum::Json<BeginTurnOut>, ApiError> {
     Ok(axum::Json(all.begin(caller.user, &key, request).await?))
+}
+
+async fn turn<S: Store>(
+    State(all): All<S>,
+    caller: Caller,
+    Path(turn_id): Path<Uuid>,
+) -> Result<axum::Json<TurnStateOut>, ApiError> {
+    match all.turn(caller.user, turn_id).await {
+        Ok(turn) => Ok(axum::Json(turn)),
+        Err(Error::Store(store::Error::NotFound)) => Err(ApiError::not_found("this turn")),
+        Err(error) => Err(error.into()),
+    }
 }
 
 async fn answer<S: Store>(

@@ -3,7 +3,7 @@
 mod keys;
 
 use chatbot_api::conversations::{ConversationOut, MessageOut, Page, Role};
-use chatbot_api::internal::{AnswerIn, BeginTurnIn, BeginTurnOut};
+use chatbot_api::internal::{AnswerIn, BeginTurnIn, BeginTurnOut, TurnStateOut};
 use chatbot_api::turns::TurnOut;
 use chatbot_runtime::extract::IdempotencyKey;
 use jiff::Timestamp;
@@ -155,6 +155,22 @@ impl<S: Store> Conversations<S> {
             attempt: begun.attempt,
             history,
             finished,
+        })
+    }
+
+    /// A turn that was begun.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn turn(&self, user: Uuid, turn_id: Uuid) -> Result<TurnStateOut, Error> {
+        let Some(answered) = self.store.turn(user, turn_id).await? else {
+            return Ok(TurnStateOut { finished: None });
+        };
+        let data_key = self.keys.get(&self.store, user).await?;
+        let message = opened(&data_key, answered.message)?;
+        let whole = turn(&data_key, message, answered.answer)?;
+        Ok(TurnStateOut {
+            finished: Some(Box::new(whole)),
         })
     }
 

@@ -201,6 +201,13 @@ pub trait Store: Send + Sync + 'static {
         turn: Uuid,
     ) -> impl Future<Output = Result<Uuid, Error>> + Send;
 
+    /// Gives a turn of this user with its answer, where there is one.
+    fn turn(
+        &self,
+        user: Uuid,
+        turn: Uuid,
+    ) -> impl Future<Output = Result<Option<Answered>, Error>> + Send;
+
     /// Stores an answer of the newest attempt, or finds the one that this attempt stored before.
     fn answer(&self, answer: &NewAnswer) -> impl Future<Output = Result<Answered, Error>> + Send;
 

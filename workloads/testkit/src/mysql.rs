@@ -195,20 +195,18 @@ impl Mysql {
 
     /// Kills the server as a crash would (SIGKILL), and waits until it is gone.
     pub fn kill(&self) {
-        self.server.stop();
+        self.server.guard.stop();
     }
 
     /// Stops the server's process from running, without ending it (SIGSTOP).
     ///
     /// # Errors
     /// Fails when `kill` cannot be run.
-    pub async fn pause(&self) -> Result<(), Error> {
-        let pid = self.server.pid.to_string();
-        server::run(
-            "kill",
-            tokio::process::Command::new("kill").args(["-STOP", &pid]),
-        )
-        .await
+    pub fn pause(&self) -> Result<(), Error> {
+        self.server
+            .guard
+            .signal("STOP")
+            .map_err(|source| Error::Run("kill", source))
     }
 
     async fn wait_until_it_answers(&self) -> Result<(), Error> {
@@ -216,7 +214,7 @@ impl Mysql {
             loop {
                 match self.admin().await {
                     Ok(connection) => return connection.close().await.map_err(Error::from),
-                    Err(_) if self.server.ended() => {
+                    Err(_) if self.server.guard.ended() => {
                         return Err(Error::NotStarted(self.server.log()));
                     }
                     // There is nothing to be told by: a closed port is asked again.

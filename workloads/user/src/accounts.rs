@@ -6,6 +6,7 @@ use std::time::Duration;
 use chatbot_api::accounts::{LoginIn, RefreshIn, RegisterIn, TokensOut, UserOut};
 use chatbot_contract::identity::ACCESS_TOKEN_AUDIENCE;
 use chatbot_runtime::extract::IdempotencyKey;
+use chatbot_runtime::revocations::Revocations;
 use jiff::Timestamp;
 use jsonwebtoken::jwk::JwkSet;
 use sha2::{Digest as _, Sha256};
@@ -49,6 +50,8 @@ pub struct Accounts<S> {
     pub registration: Registration,
     /// How long tokens live.
     pub lives: Lives,
+    /// Where gateways learn of sessions that were ended.
+    pub revocations: Revocations,
 }
 
 impl<S: AccountStore> Accounts<S> {
@@ -139,6 +142,9 @@ impl<S: AccountStore> Accounts<S> {
             Verdict::Renew => {}
             Verdict::Revoke => {
                 tracing::warn!(session = %stored.session, "a used refresh token came again; its session has ended");
+                self.revocations
+                    .add(stored.session, self.lives.access)
+                    .await;
                 return Err(Error::SessionEnded);
             }
             Verdict::Refuse => return Err(Error::SessionEnded),
@@ -156,10 +162,12 @@ impl<S: AccountStore> Accounts<S> {
     /// # Errors
     /// The database.
     pub async fn logout(&self, request: RefreshIn) -> Result<(), Error> {
-        match RefreshToken::parse(&request.refresh_token) {
-            Some(token) => self.store.end_session(token.hash(), now()).await,
-            None => Ok(()),
+        if let Some(token) = RefreshToken::parse(&request.refresh_token)
+            && let Some(session) = self.store.end_session(token.hash(), now()).await?
+        {
+            self.revocations.add(session, self.lives.access).await;
         }
+        Ok(())
     }
 
     /// Gives an account.

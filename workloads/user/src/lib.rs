@@ -22,6 +22,8 @@ use chatbot_runtime::config::ConfigError;
 use chatbot_runtime::context::Context;
 use chatbot_runtime::health::Gate;
 use chatbot_runtime::mysql::{self, Database};
+use chatbot_runtime::redis::{self, Redis};
+use chatbot_runtime::revocations::Revocations;
 use chatbot_runtime::serve::Service;
 use chatbot_runtime::telemetry;
 use sqlx::migrate::Migrator;
@@ -66,6 +68,9 @@ pub struct Config {
     /// Life of a refresh token, in seconds.
     #[arg(long, env = environment::REFRESH_TOKEN_TTL_SECONDS, default_value_t = 30 * 24 * 3600)]
     pub refresh_token_ttl_seconds: u32,
+    /// The way to Redis.
+    #[command(flatten)]
+    pub redis: redis::Config,
 }
 
 /// Who may make an account.
@@ -95,6 +100,7 @@ pub fn service(config: Config, context: &Context) -> Result<Service, ConfigError
     let auth = InternalAuth::load(&config.auth, context.workload)?;
     let keys = KeyFile::open(config.signing_keys_file)?;
     let database = Database::new(config.mysql);
+    let redis = Redis::new(config.redis);
     let accounts = Arc::new(Accounts {
         store: MysqlStore::new(database.clone()),
         passwords: Passwords::new(),
@@ -102,16 +108,18 @@ pub fn service(config: Config, context: &Context) -> Result<Service, ConfigError
         issuer: config.public_url.trim_end_matches('/').to_owned(),
         registration: config.registration,
         lives,
+        revocations: Revocations::new(redis.clone()),
     });
 
     let health = context.health.clone();
     let gate = health.gate("MySQL with its schema");
     let watching = async move { database.watch(|seen| health.report(seen)).await };
     let pruning = prune(Arc::clone(&accounts), gate);
-    Ok(Service::new(http::router(AppState { accounts, auth }))
+    let service = Service::new(http::router(AppState { accounts, auth }))
         .background("MySQL watch", watching)
         .background("prune", pruning)
-        .background("signing keys", keys.follow()))
+        .background("signing keys", keys.follow());
+    Ok(redis::watched(service, redis, &context.health))
 }
 
 fn positive(variable: &'static str, seconds: u32) -> Result<Duration, ConfigError> {

@@ -81,12 +81,12 @@ pub trait AccountStore: Send + Sync + 'static {
         now: i64,
     ) -> impl Future<Output = Result<Option<(Stored, Verdict)>, Error>> + Send;
 
-    /// Ends the session of the token `hash`, where there is one.
+    /// Ends the session of the token `hash`, where there is one; says which.
     fn end_session(
         &self,
         hash: [u8; 32],
         now: i64,
-    ) -> impl Future<Output = Result<(), Error>> + Send;
+    ) -> impl Future<Output = Result<Option<Uuid>, Error>> + Send;
 
     /// Removes sessions and tokens that expired before `now`, and registrations made before `before`.
     fn prune(&self, now: i64, before: i64) -> impl Future<Output = Result<(), Error>> + Send;

@@ -16,12 +16,13 @@ export class Api {
   }
 
   /** One request; the response when it is good. */
-  async request(method, path, { body, key, accept, signal } = {}) {
+  async request(method, path, { body, key, accept, lastEventId, signal } = {}) {
     const attempt = async (spent) => {
       const token = await this.#session.token(spent);
       const headers = { authorization: `Bearer ${token}` };
       if (key !== undefined) headers["idempotency-key"] = key;
       if (accept !== undefined) headers.accept = accept;
+      if (lastEventId) headers["last-event-id"] = lastEventId;
       try {
         return await send(method, path, { body, headers, signal, fetch: this.#fetch });
       } catch (error) {
@@ -41,6 +42,11 @@ export class Api {
   /** Messages of a conversation, in order of `seq`. */
   messages(conversation, { cursor, limit = LARGEST_PAGE, signal } = {}) {
     return this.#read(`/v1/conversations/${encodeURIComponent(conversation)}/messages`, { cursor, limit }, signal);
+  }
+
+  /** Stops the answer of a turn; what was there is stored. */
+  async stop(turn) {
+    await retried(() => this.request("POST", `/v1/chat/${encodeURIComponent(turn)}/cancel`));
   }
 
   /** Deletes a conversation; one that is already gone is as good. */

@@ -7,8 +7,9 @@ export class SseParser {
   #rest = "";
   #event = "";
   #data = [];
+  #id = "";
 
-  /** Events that `text` completes, each `{event, data}`. */
+  /** Events that `text` completes, each `{event, data, id}`; `id` is the last one that was told, and may be empty. */
   push(text) {
     const events = [];
     if (!/[\r\n]/.test(text) && !this.#rest.endsWith("\r")) {
@@ -30,7 +31,7 @@ export class SseParser {
 
   #line(line, events) {
     if (line === "") {
-      if (this.#data.length > 0) events.push({ event: this.#event || "message", data: this.#data.join("\n") });
+      if (this.#data.length > 0) events.push({ event: this.#event || "message", data: this.#data.join("\n"), id: this.#id });
       this.#event = "";
       this.#data = [];
       return;
@@ -42,6 +43,7 @@ export class SseParser {
     const value = colon < 0 ? "" : line.slice(colon + 1).replace(/^ /, "");
     if (field === "event") this.#event = value;
     if (field === "data") this.#data.push(value);
+    if (field === "id") this.#id = value;
   }
 }
 

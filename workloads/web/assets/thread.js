@@ -36,7 +36,7 @@ export class Thread {
     this.id = id;
     this.#api = api;
     this.#hooks = hooks;
-    this.#composer = new Composer({ onSend: (text) => this.#send(text), onStop: () => this.#turn?.abort.abort() });
+    this.#composer = new Composer({ onSend: (text) => this.#send(text), onStop: () => this.#stop() });
     this.element = el("section", { class: "thread", "aria-label": "Messages" }, this.#log.element, this.#composer.element);
     if (id === null) this.#log.greeting.hidden = false;
     else this.#load();
@@ -160,7 +160,10 @@ export class Thread {
       retry: (failure) => view.note(remark(failure.code === "network" ? "The connection was lost. Trying again…" : `${failure.message} Trying again…`)),
     };
     try {
-      const done = await runTurn(this.#api, { request: turn.request, key: turn.key, signal: turn.abort.signal, on });
+      // An accepted one goes on where its answer is, from the start: what this page has of it may be old.
+      const from = turn.accepted ? { turn: turn.accepted.turn_id } : null;
+      const { request, key } = turn;
+      const done = await runTurn(this.#api, { request, key, from, signal: turn.abort.signal, on });
       view.end();
       this.#known.add(done.answer.id);
       this.#settle(turn, done.answer, done.finish_reason);
@@ -168,6 +171,7 @@ export class Thread {
     } catch (error) {
       view.end();
       if (turn.abort.signal.aborted) this.#stopped(turn);
+      else if (error.code === "interrupted") this.#expect(turn, "This message has no answer yet. One may be on its way.");
       else if (error.code === "superseded") this.#expect(turn, "This message is being answered elsewhere, in another tab for example.");
       else this.#failed(turn, explained(error));
     } finally {
@@ -176,7 +180,23 @@ export class Thread {
     }
   }
 
+  /** Stops the answer at the server, and then it ends by itself. Before the message has arrived there is nothing to stop. */
+  async #stop() {
+    const turn = this.#turn;
+    if (!turn?.accepted) {
+      turn?.abort.abort();
+      return;
+    }
+    try {
+      await this.#api.stop(turn.accepted.turn_id);
+    } catch {
+      // The server cannot be told, and the person wants no more of it.
+      turn.abort.abort();
+    }
+  }
+
   #accepted(turn, message) {
+    if (turn.accepted?.id === message.id) return;
     turn.accepted = message;
     this.#unsent.delete(turn);
     turn.question.order = message.seq;
@@ -200,7 +220,7 @@ export class Thread {
     turn.answer.order = answer.seq;
     turn.answer.view.show(answer.content);
     this.#log.place(turn.answer);
-    const remarks = { length: "The answer reached its greatest length.", content_filter: "The model's filter ended this answer." };
+    const remarks = { length: "The answer reached its greatest length.", content_filter: "The model's filter ended this answer.", cancelled: "You stopped this answer." };
     turn.answer.view.note(...(reason in remarks ? [remark(remarks[reason])] : []));
     this.#hooks.active(this);
   }
@@ -208,7 +228,7 @@ export class Thread {
   #stopped(turn) {
     if (this.#closed.signal.aborted) return;
     if (turn.accepted) {
-      this.#expect(turn, "Stopped here. The server still finishes and stores this answer.");
+      this.#expect(turn, "Stopped here. The server could not be told, and may still finish and store this answer.");
       announce("Stopped.");
       return;
     }
@@ -244,11 +264,11 @@ export class Thread {
   #unanswered(message) {
     const kept = JSON.parse(keys.getItem(KEY + message.turn_id));
     const question = this.#log.find(message.seq);
-    const turn = { accepted: message, key: kept?.key, question, answer: this.#add("assistant", message.seq + 0.5) };
+    const turn = { accepted: message, key: kept?.key ?? undefined, question, answer: this.#add("assistant", message.seq + 0.5) };
     // The same request, or the server takes the key for misused: the first message had no conversation yet.
     turn.request = { message: message.content, ...(kept?.fresh ? {} : { conversation_id: this.id }) };
     this.#open.set(message.turn_id, turn);
-    this.#expect(turn, "This message has no answer yet. One may be on its way.");
+    this.#run(turn);
   }
 
   /** Looks now and then whether an answer was stored, and lets the person look, or ask again. */

@@ -45,9 +45,9 @@ const DONE = said("done", { turn: { answer: { content: "Hello" } } });
 test("events are the same however their bytes are cut", () => {
   const whole = ": alive\r\n\r\nevent: delta\r\ndata: {\"content\":\"ä\"}\r\n\r\nevent:done\ndata:a\ndata: b\n\nid: 1\n\ndata: x\r\rdata: cut off";
   const expected = [
-    { event: "delta", data: '{"content":"ä"}' },
-    { event: "done", data: "a\nb" },
-    { event: "message", data: "x" },
+    { event: "delta", data: '{"content":"ä"}', id: "" },
+    { event: "done", data: "a\nb", id: "" },
+    { event: "message", data: "x", id: "1" },
   ];
   for (let first = 0; first <= whole.length; first += 1) {
     const parser = new SseParser();
@@ -139,12 +139,12 @@ test("a session survives a server that cannot be reached", async () => {
 });
 
 /** Runs a turn against replies in order; gives what was sent and seen. */
-async function turn(replies) {
+async function turn(replies, more = { key: "k" }) {
   const sent = [];
   const seen = [];
   const api = {
     async request(_, path, options) {
-      sent.push({ path, key: options.key, body: options.body });
+      sent.push({ path, key: options.key, body: options.body, ...(options.lastEventId && { last: options.lastEventId }) });
       const next = replies.shift();
       if (next instanceof Error) throw next;
       return next;
@@ -155,7 +155,7 @@ async function turn(replies) {
     text: (text) => seen.push(text),
     retry: () => seen.push("retry"),
   };
-  const outcome = await runTurn(api, { request: { message: "hi" }, key: "k", on, wait: at_once }).catch((failure) => failure);
+  const outcome = await runTurn(api, { request: { message: "hi" }, ...more, on, wait: at_once }).catch((failure) => failure);
   return { sent, seen, outcome };
 }
 
@@ -183,6 +183,25 @@ test("a dropped connection is tried again with the same key", async () => {
   assert.deepEqual(new Set(sent.map(({ key }) => key)), new Set(["k"]));
   assert.deepEqual(seen, ["Hel", "retry", "retry", "retry", "Hello"]);
   assert.equal(outcome.answer.content, "Hello");
+});
+
+test("a lost stream goes on after the last event", async () => {
+  const { sent, seen, outcome } = await turn([
+    stream(`id: 1-1\n${said("accepted", { message: { seq: 1, turn_id: "t" } })}`, `id: 1-2\n${said("delta", { content: "Hel" })}`),
+    stream(`id: 1-3\n${said("delta", { content: "lo" })}`, DONE),
+  ]);
+  assert.deepEqual(sent[1], { path: "/v1/chat/t/events", key: undefined, body: undefined, last: "1-2" });
+  assert.deepEqual(seen, ["accepted 1", "Hel", "retry", "Hello"]);
+  assert.equal(outcome.answer.content, "Hello");
+});
+
+test("an answer that nobody makes any more is asked for again, where the key is known", async () => {
+  const interrupted = () => stream(said("error", { error: { message: "nobody", code: "interrupted" } }));
+  const known = await turn([interrupted(), stream(said("delta", { content: "Hello" }), DONE)], { key: "k", from: { turn: "t" } });
+  assert.deepEqual(known.sent.map(({ path }) => path), ["/v1/chat/t/events", "/v1/chat"]);
+  assert.equal(known.outcome.answer.content, "Hello");
+  const unknown = await turn([interrupted()], { from: { turn: "t" } });
+  assert.equal(unknown.outcome.code, "interrupted");
 });
 
 test("a failure of the model is told, not tried again", async () => {

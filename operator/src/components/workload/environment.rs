@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use chatbot_contract::{Workload, environment as names_of, identity, mysql};
-use chatbot_crds::{LlmSpec, Provider, Registration, UserSpec};
+use chatbot_crds::{GatewaySpec, LlmSpec, Provider, RateLimitSpec, Registration, UserSpec};
 use k8s_openapi::api::core::v1::EnvVar;
 use sha2::{Digest, Sha256};
 
-use super::SecretFile;
+use super::{SecretFile, uses_redis};
 use crate::apply::hex;
 use crate::database::{self, Database};
 use crate::engine::Account;
@@ -36,7 +36,9 @@ pub(super) fn environment(facts: &Facts, workload: Workload) -> Result<Environme
     let mut builder = Builder::default();
     builder.set(names_of::PUBLIC_URL, public_url(facts));
     builder.identity(facts, names_of::INTERNAL_KEY_FILE, identity::INTERNAL_KEY)?;
-    redis(facts, &mut builder)?;
+    if uses_redis(workload) {
+        redis(facts, &mut builder)?;
+    }
     match workload {
         Workload::Gateway => {
             for (variable, peer) in [
@@ -46,10 +48,7 @@ pub(super) fn environment(facts: &Facts, workload: Workload) -> Result<Environme
             ] {
                 builder.set(variable, url(facts, peer));
             }
-            let origins = &facts.spec.gateway.cors_origins;
-            if !origins.is_empty() {
-                builder.set(names_of::CORS_ORIGINS, origins.join(","));
-            }
+            gateway(&facts.spec.gateway, &mut builder);
         }
         Workload::Chat => {
             builder.set(names_of::STORAGE_URL, url(facts, Workload::Storage));
@@ -145,6 +144,36 @@ fn llm(facts: &Facts, builder: &mut Builder) -> Result<(), Problem> {
         );
     }
     Ok(())
+}
+
+fn gateway(spec: &GatewaySpec, builder: &mut Builder) {
+    let GatewaySpec {
+        workload: _,
+        cors_origins,
+        rate_limit,
+    } = spec;
+    if !cors_origins.is_empty() {
+        builder.set(names_of::CORS_ORIGINS, cors_origins.join(","));
+    }
+    // Nginx replaces the header with the address it sees.
+    builder.set(names_of::TRUST_FORWARDED_FOR, true.to_string());
+    let RateLimitSpec {
+        requests_per_minute,
+        burst,
+        tokens_per_day,
+    } = rate_limit;
+    builder.set(
+        names_of::RATE_LIMIT_REQUESTS_PER_MINUTE,
+        requests_per_minute.to_string(),
+    );
+    builder.set_if(
+        names_of::RATE_LIMIT_BURST,
+        burst.map(|value| value.to_string()),
+    );
+    builder.set_if(
+        names_of::RATE_LIMIT_TOKENS_PER_DAY,
+        tokens_per_day.map(|value| value.to_string()),
+    );
 }
 
 fn user(spec: &UserSpec, builder: &mut Builder) -> Result<(), Problem> {

@@ -44,6 +44,10 @@ impl Model for Echo {
             .boxed()
     }
 
+    fn name(&self, _: &Question) -> String {
+        NAME.to_owned()
+    }
+
     async fn probe(&self) -> Dependency {
         let message = "answers are echoes: no model API is set up".to_owned();
         Dependency {

@@ -190,6 +190,11 @@ impl Model for OpenAi {
         .boxed()
     }
 
+    fn name(&self, question: &Question) -> String {
+        let own = || self.inner.config.model.clone();
+        question.model.clone().unwrap_or_else(own)
+    }
+
     async fn probe(&self) -> Dependency {
         probe::probe(&self.inner).await
     }

@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use chatbot_api::conversations::{MessageOut, Role};
 use chatbot_api::error::ErrorCode;
-use chatbot_api::internal::{AnswerIn, BeginTurnIn, BeginTurnOut};
-use chatbot_api::turns::{ChatIn, TurnOut};
+use chatbot_api::internal::{AnswerIn, BeginTurnIn, BeginTurnOut, TurnStateOut};
+use chatbot_api::turns::{ChatIn, TurnEvent, TurnOut};
+use chatbot_chat::log::Events;
 use chatbot_chat::metrics::Metrics;
 use chatbot_chat::model::{OpenAi, OpenAiConfig};
 use chatbot_chat::storage::Storage;
-use chatbot_chat::turns::{Progress, Turns};
+use chatbot_chat::tail::Tail;
+use chatbot_chat::turns::Turns;
 use chatbot_contract::Workload;
 use chatbot_runtime::auth::Caller;
 use chatbot_runtime::context::Context;
@@ -19,7 +21,7 @@ use chatbot_runtime::error::ApiError;
 use chatbot_runtime::extract::IdempotencyKey;
 use chatbot_runtime::request_id::RequestId;
 use chatbot_testkit::groq::{Groq, Serving};
-use tokio::sync::mpsc::UnboundedReceiver;
+use futures::StreamExt as _;
 use uuid::Uuid;
 
 /// Storage in memory: one conversation, which keeps what it is told.
@@ -33,7 +35,8 @@ pub(crate) struct Kept {
     pub(crate) messages: Vec<MessageOut>,
     pub(crate) answers: Vec<AnswerIn>,
     finished: Vec<(String, TurnOut)>,
-    keys: Vec<String>,
+    /// Key, message and newest attempt of each turn.
+    begun: Vec<(String, MessageOut, u32)>,
     /// What the next answer is refused with.
     pub(crate) refuse_answer: Option<ErrorCode>,
     /// What the next message is refused with.
@@ -83,10 +86,21 @@ impl Storage for Memory {
                     finished,
                 });
             }
+            if let Some((_, stored, attempt)) = kept.begun.iter_mut().find(|b| b.0 == key.as_str())
+            {
+                *attempt += 1;
+                return Ok(BeginTurnOut {
+                    message: stored.clone(),
+                    attempt: *attempt,
+                    history: Vec::new(),
+                    finished: None,
+                });
+            }
             let history = kept.messages.clone();
             let stored = message(history.len() + 1, Uuid::now_v7(), Role::User, &turn.message);
             kept.messages.push(stored.clone());
-            kept.keys.push(key.as_str().to_owned());
+            kept.begun
+                .push((key.as_str().to_owned(), stored.clone(), 1));
             Ok(BeginTurnOut {
                 message: stored,
                 attempt: 1,
@@ -96,10 +110,32 @@ impl Storage for Memory {
         })
     }
 
+    async fn turn(&self, caller: &Caller, turn: Uuid) -> Result<TurnStateOut, ApiError> {
+        self.with(|kept| {
+            if caller.user != Uuid::nil() || kept.messages.iter().all(|m| m.turn_id != turn) {
+                return Err(ApiError::not_found("this turn"));
+            }
+            let finished = kept
+                .finished
+                .iter()
+                .find(|(_, done)| done.message.turn_id == turn);
+            Ok(TurnStateOut {
+                finished: finished.map(|(_, done)| Box::new(done.clone())),
+            })
+        })
+    }
+
     async fn answer(&self, _: &Caller, turn: Uuid, answer: &AnswerIn) -> Result<TurnOut, ApiError> {
         self.with(|kept| {
             if let Some(code) = kept.refuse_answer.take() {
                 return Err(ApiError::new(code, "refused"));
+            }
+            if kept
+                .begun
+                .iter()
+                .any(|begun| begun.1.turn_id == turn && begun.2 > answer.attempt)
+            {
+                return Err(ApiError::new(ErrorCode::Superseded, "a newer attempt"));
             }
             kept.answers.push(answer.clone());
             let asked = kept
@@ -120,7 +156,8 @@ impl Storage for Memory {
                 finish_reason: answer.finish_reason.clone(),
                 usage: answer.usage,
             };
-            let key = kept.keys.last().unwrap().clone();
+            let begun = kept.begun.iter().find(|begun| begun.1.turn_id == turn);
+            let key = begun.unwrap().0.clone();
             kept.finished.push((key, done.clone()));
             Ok(done)
         })
@@ -180,6 +217,7 @@ impl Fixture {
             system,
             metrics,
             context.shutdown,
+            None,
         );
         Self {
             groq,
@@ -190,27 +228,34 @@ impl Fixture {
         }
     }
 
-    pub(crate) fn start(
+    /// Another replica, over the same storage.
+    pub(crate) fn replica(&self, tail: Option<Tail>) -> Turns<OpenAi, Memory> {
+        let context = Context::new(Workload::Chat);
+        let metrics = Metrics::new(&context.metrics);
+        Turns::new(
+            self.model.clone(),
+            self.memory.clone(),
+            None,
+            metrics,
+            context.shutdown,
+            tail,
+        )
+    }
+
+    pub(crate) async fn start(
         &self,
         key: &str,
         message: &str,
         model: Option<&str>,
-    ) -> UnboundedReceiver<Progress> {
-        let caller = Caller {
-            user: Uuid::nil(),
-            request_id: RequestId::new(),
-        };
+    ) -> Result<Events, ApiError> {
         let request = ChatIn {
             conversation_id: None,
             message: message.to_owned(),
             model: model.map(str::to_owned),
             stream: true,
         };
-        self.turns.start(
-            caller,
-            IdempotencyKey::parse(key.as_bytes()).unwrap(),
-            request,
-        )
+        let key = IdempotencyKey::parse(key.as_bytes()).unwrap();
+        self.turns.start(caller(), key, request).await
     }
 
     /// Runs a turn to its end.
@@ -219,7 +264,11 @@ impl Fixture {
     }
 
     pub(crate) async fn turn_with(&self, message: &str, model: Option<&str>) -> Turn {
-        collect(self.start(&Uuid::now_v7().to_string(), message, model)).await
+        collect(
+            self.start(&Uuid::now_v7().to_string(), message, model)
+                .await,
+        )
+        .await
     }
 }
 
@@ -230,27 +279,45 @@ pub(crate) struct Turn {
     pub(crate) end: Result<TurnOut, ApiError>,
 }
 
-pub(crate) async fn collect(mut progress: UnboundedReceiver<Progress>) -> Turn {
+/// The one user.
+pub(crate) fn caller() -> Caller {
+    Caller {
+        user: Uuid::nil(),
+        request_id: RequestId::new(),
+    }
+}
+
+pub(crate) async fn collect(events: Result<Events, ApiError>) -> Turn {
     let (mut accepted, mut deltas) = (false, Vec::new());
-    while let Some(next) = progress.recv().await {
-        match next {
-            Progress::Accepted(_) => accepted = true,
-            Progress::Delta(text) => deltas.push(text),
-            Progress::Done(turn) => {
-                return Turn {
-                    accepted,
-                    deltas,
-                    end: Ok(*turn),
-                };
-            }
-            Progress::Failed(error) => {
-                return Turn {
-                    accepted,
-                    deltas,
-                    end: Err(error),
-                };
-            }
+    let mut events = match events {
+        Ok(events) => events,
+        Err(error) => {
+            return Turn {
+                accepted,
+                deltas,
+                end: Err(error),
+            };
         }
+    };
+    while let Some(next) = events.next().await {
+        let end = match next.event {
+            TurnEvent::Accepted { .. } => {
+                accepted = true;
+                continue;
+            }
+            TurnEvent::Delta { content } => {
+                deltas.push(content);
+                continue;
+            }
+            TurnEvent::Restarted {} => panic!("only the gateway says so"),
+            TurnEvent::Done { turn } => Ok(*turn),
+            TurnEvent::Error { error } => Err(error.into()),
+        };
+        return Turn {
+            accepted,
+            deltas,
+            end,
+        };
     }
     panic!("the turn ended without a last word");
 }

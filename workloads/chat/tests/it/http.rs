@@ -3,9 +3,9 @@
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
-use chatbot_api::error::{ErrorCode, ErrorOut};
+use chatbot_api::error::ErrorCode;
 use chatbot_api::internal::chat;
-use chatbot_api::turns::{TurnEvent, TurnOut};
+use chatbot_api::turns::TurnEvent;
 use chatbot_chat::http::{AppState, router};
 use chatbot_contract::Workload;
 use chatbot_runtime::auth::InternalAuth;
@@ -36,13 +36,6 @@ async fn post(router: &Router, body: &Value) -> (StatusCode, Body) {
         .unwrap();
     let response = router.clone().oneshot(request).await.unwrap();
     (response.status(), response.into_body())
-}
-
-async fn read(body: Body) -> Vec<u8> {
-    axum::body::to_bytes(body, usize::MAX)
-        .await
-        .unwrap()
-        .to_vec()
 }
 
 async fn events(body: Body) -> Vec<TurnEvent> {
@@ -98,23 +91,6 @@ async fn a_stream_that_fails_after_the_message_ends_with_an_error_event() {
     assert!(
         matches!(events.last(), Some(TurnEvent::Error { error }) if error.code == ErrorCode::ModelMisconfigured)
     );
-}
-
-#[tokio::test]
-async fn a_whole_turn_is_one_answer_or_one_error() {
-    let fixture = Fixture::new().await;
-    let (status, body) = post(&interface(&fixture), &json!({"message": "hello"})).await;
-    assert_eq!(status, StatusCode::OK);
-    let turn: TurnOut = serde_json::from_slice(&read(body).await).unwrap();
-    assert_eq!(turn.answer.content, "You said: hello");
-    let (status, body) = post(
-        &interface(&fixture),
-        &json!({"message": "x [[mock: status=413]]"}),
-    )
-    .await;
-    assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
-    let error: ErrorOut = serde_json::from_slice(&read(body).await).unwrap();
-    assert_eq!(error.error.code, ErrorCode::TooLarge);
 }
 
 #[tokio::test]

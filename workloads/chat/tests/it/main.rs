@@ -5,5 +5,6 @@
 mod fixture;
 mod http;
 mod model;
+mod resume;
 mod turns;
 mod whole;

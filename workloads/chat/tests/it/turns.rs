@@ -1,6 +1,7 @@
 //! Turns: what is asked, what is kept, and that an answer outlives its reader.
 
 use chatbot_api::error::ErrorCode;
+use futures::StreamExt as _;
 
 use crate::fixture::{Fixture, collect};
 
@@ -52,9 +53,12 @@ async fn the_model_is_asked_with_instructions_history_and_settings() {
 #[tokio::test]
 async fn an_answer_is_stored_though_nobody_reads_it() {
     let fixture = Fixture::new().await;
-    let mut progress = fixture.start("k", "hello [[mock: delay_ms=10]]", None);
-    progress.recv().await.unwrap();
-    drop(progress);
+    let events = fixture
+        .start("k", "hello [[mock: delay_ms=10]]", None)
+        .await;
+    let mut events = events.unwrap();
+    events.next().await.unwrap();
+    drop(events);
     fixture.turns.idle().await;
     assert_eq!(
         fixture.memory.with(|kept| kept.answers[0].content.clone()),
@@ -65,11 +69,11 @@ async fn an_answer_is_stored_though_nobody_reads_it() {
 #[tokio::test]
 async fn a_repeated_request_gets_the_stored_answer_and_asks_no_model() {
     let fixture = Fixture::new().await;
-    let first = collect(fixture.start("k", "hello", None))
+    let first = collect(fixture.start("k", "hello", None).await)
         .await
         .end
         .unwrap();
-    let again = collect(fixture.start("k", "hello", None)).await;
+    let again = collect(fixture.start("k", "hello", None).await).await;
     assert!(again.accepted);
     assert_eq!(again.deltas.concat(), first.answer.content);
     assert_eq!(again.end.unwrap(), first);

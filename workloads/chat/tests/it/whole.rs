@@ -87,7 +87,7 @@ impl Whole {
         let storage = Client::new(client::http(), Workload::Storage, url, auth);
         let context = Context::new(Workload::Chat);
         let metrics = Metrics::new(&context.metrics);
-        let turns = Turns::new(model, storage, None, metrics, context.shutdown);
+        let turns = Turns::new(model, storage, None, metrics, context.shutdown, None);
         let user = Uuid::now_v7();
         Self {
             turns,
@@ -116,7 +116,9 @@ impl Whole {
             stream: false,
         };
         let key = IdempotencyKey::parse(key.as_bytes()).unwrap();
-        collect(self.turns.start(caller, key, request)).await.end
+        collect(self.turns.start(caller, key, request).await)
+            .await
+            .end
     }
 }
 

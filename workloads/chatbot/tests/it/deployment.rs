@@ -8,9 +8,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chatbot_contract::environment as env;
 use chatbot_contract::identity::{KeyRing, RingKey, SigningKey, SigningKeys};
+use chatbot_contract::redis::WORKLOAD_ACCOUNT;
 use chatbot_contract::{MIGRATE, Workload, paths};
 use chatbot_testkit::groq::{Groq, Serving};
 use chatbot_testkit::mysql::Mysql;
+use chatbot_testkit::redis::{PASSWORD, Redis};
 use p256::elliptic_curve::rand_core::OsRng;
 use p256::pkcs8::{EncodePrivateKey as _, LineEnding};
 use tempfile::TempDir;
@@ -25,6 +27,7 @@ pub(crate) struct Deployment {
     ports: BTreeMap<Workload, (u16, u16)>,
     folder: TempDir,
     mysql: Arc<Mysql>,
+    pub(crate) redis: Redis,
     account: String,
     groq: Serving,
 }
@@ -52,6 +55,7 @@ impl Deployment {
                 .collect(),
             folder,
             mysql,
+            redis: Redis::start().await.unwrap(),
             account,
             groq: Groq::new(Some("key".to_owned())).serve().await.unwrap(),
         };
@@ -152,6 +156,13 @@ impl Deployment {
             (env::DRAIN_SECONDS, "0".to_owned()),
             (env::INTERNAL_KEY_FILE, self.file("internal-key")),
         ];
+        if workload != Workload::Storage {
+            environment.extend([
+                (env::REDIS_HOSTS, self.redis.address()),
+                (env::REDIS_USER, WORKLOAD_ACCOUNT.to_owned()),
+                (env::REDIS_PASSWORD_FILE, self.file("redis-password")),
+            ]);
+        }
         match workload {
             Workload::Gateway => environment.extend([
                 (env::USER_URL, url(Workload::User)),
@@ -221,6 +232,7 @@ fn write_identity(folder: &TempDir, password: &str) {
     };
     write("password", password.as_bytes());
     write("password-key", b"key");
+    write("redis-password", PASSWORD.as_bytes());
     write("internal-key", secret().as_bytes());
     write("key-ring.json", &serde_json::to_vec(&ring).unwrap());
     write(

@@ -3,6 +3,7 @@
 
 mod deployment;
 mod process;
+mod redis;
 
 use chatbot_api::accounts::{RegisterIn, TokensOut};
 use chatbot_api::conversations::{ConversationOut, MessageOut, Page};
@@ -242,6 +243,9 @@ async fn the_workloads_say_how_their_dependencies_are() {
         (Workload::User, DependencyName::Mysql),
         (Workload::Storage, DependencyName::Mysql),
         (Workload::Chat, DependencyName::Model),
+        (Workload::Chat, DependencyName::Redis),
+        (Workload::Gateway, DependencyName::Redis),
+        (Workload::User, DependencyName::Redis),
     ] {
         let url = deployment.admin(workload, chatbot_contract::paths::REPORT);
         // The first look may still be going on.

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::turn::Event;
+
 /// A frame from the client.
 #[derive(Deserialize, ToSchema)]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
@@ -32,7 +34,17 @@ pub(crate) enum ClientFrame {
         #[serde(default)]
         model: Option<String>,
     },
-    /// Ends the events of a turn. Its message stays, and so does an answer that is still made.
+    /// Goes on with a turn that was begun before, on another connection for example.
+    Resume {
+        /// Name of this turn on this connection, chosen by the client; 1 to 64 characters.
+        id: String,
+        /// The turn.
+        turn_id: Uuid,
+        /// The last event that was seen; all events come where it is absent.
+        #[serde(default)]
+        last_event_id: Option<String>,
+    },
+    /// Ends the events of a turn and stops its answer, which is stored as far as it came.
     Cancel {
         /// Name of the turn.
         id: String,
@@ -54,6 +66,9 @@ pub(crate) enum ServerFrame {
 pub(crate) struct TurnFrame {
     /// Name of the turn.
     pub(crate) id: String,
+    /// What the event can be named by in `resume`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) event_id: Option<String>,
     /// The event.
     #[serde(flatten)]
     pub(crate) event: TurnEvent,
@@ -68,7 +83,7 @@ pub(crate) enum SessionFrame {
         /// The user.
         user_id: Uuid,
     },
-    /// No more events of this turn will come.
+    /// No more events of this turn will come, and its answer is stopped.
     Cancelled {
         /// Name of the turn.
         id: String,
@@ -81,8 +96,16 @@ pub(crate) enum SessionFrame {
 }
 
 impl ServerFrame {
-    pub(crate) fn turn(id: String, event: TurnEvent) -> Self {
-        Self::Turn(TurnFrame { id, event })
+    pub(crate) fn turn(id: String, event: Event) -> Self {
+        let Event {
+            id: event_id,
+            event,
+        } = event;
+        Self::Turn(TurnFrame {
+            id,
+            event_id,
+            event,
+        })
     }
 
     pub(crate) fn text(&self) -> String {

@@ -19,8 +19,9 @@ use uuid::Uuid;
 
 use super::frames::{ClientFrame, Close, ServerFrame, SessionFrame};
 use crate::AppState;
+use crate::limit::Shown;
 use crate::tokens::Identity;
-use crate::turn::{self, Asked};
+use crate::turn::{Asked, Event, Stop, What};
 
 /// How long a connection may be without an access token.
 const AUTHENTICATION: Duration = Duration::from_secs(10);
@@ -70,13 +71,14 @@ struct Session {
 struct Turn {
     number: u64,
     task: AbortHandle,
+    stop: Stop,
 }
 
 /// An event of a turn on its way to the client.
 struct Said {
     number: u64,
     id: String,
-    event: TurnEvent,
+    event: Event,
 }
 
 /// Serves a connection until one side closes it.
@@ -213,11 +215,19 @@ impl Session {
                 return Ok(());
             }
         };
+        if let Some(identity) = &self.identity
+            && self.state.tokens.ended(identity).await
+        {
+            return Err(End::Close(Close::Unauthenticated));
+        }
         match (frame, self.identity) {
             (ClientFrame::Authenticate { access_token }, before) => {
                 self.authenticate(&access_token, before).await?;
             }
-            (ClientFrame::Chat { .. } | ClientFrame::Cancel { .. }, None) => {
+            (
+                ClientFrame::Chat { .. } | ClientFrame::Resume { .. } | ClientFrame::Cancel { .. },
+                None,
+            ) => {
                 return Err(End::Close(Close::Unauthenticated));
             }
             (
@@ -236,17 +246,27 @@ impl Session {
                     model,
                     stream: true,
                 };
-                if let Err(error) = self.start(&id, idempotency_key, request, identity.user) {
-                    self.answers.push(ServerFrame::turn(
-                        id,
-                        TurnEvent::Error {
-                            error: error.detail(),
-                        },
-                    ));
-                }
+                let key = key_of(idempotency_key);
+                let what = key.map(|key| What::Begin { key, request });
+                self.begin(id, what, identity.user).await;
+            }
+            (
+                ClientFrame::Resume {
+                    id,
+                    turn_id: turn,
+                    last_event_id,
+                },
+                Some(identity),
+            ) => {
+                let after = last_event_id.map(|id| id.parse()).transpose();
+                let what = after
+                    .map(|after| What::Resume { turn, after })
+                    .map_err(|error| ApiError::invalid("last_event_id", error.to_string()));
+                self.begin(id, what, identity.user).await;
             }
             (ClientFrame::Cancel { id }, Some(_)) => {
                 if let Some(turn) = self.running.remove(&id) {
+                    turn.stop.stop();
                     turn.task.abort();
                 }
                 self.say(SessionFrame::Cancelled { id });
@@ -274,13 +294,17 @@ impl Session {
         }
     }
 
-    fn start(
-        &mut self,
-        id: &str,
-        key: Option<String>,
-        request: ChatIn,
-        user: Uuid,
-    ) -> Result<(), ApiError> {
+    async fn begin(&mut self, id: String, what: Result<What, ApiError>, user: Uuid) {
+        let started = match what {
+            Ok(what) => self.start(&id, what, user).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = started {
+            self.answers.push(ServerFrame::turn(id, failed(&error)));
+        }
+    }
+
+    async fn start(&mut self, id: &str, what: What, user: Uuid) -> Result<(), ApiError> {
         if self.stopping {
             return Err(ApiError::unavailable(
                 "the server is restarting; connect again",
@@ -303,44 +327,30 @@ impl Session {
                 format!("{TURNS} turns are running on this connection; wait for one to end");
             return Err(ApiError::invalid("id", message));
         }
-        let key = key.map_or_else(
-            || Ok(IdempotencyKey::random()),
-            |key| IdempotencyKey::parse(key.as_bytes()),
-        )?;
+        let shown = Shown::default();
+        self.state.limits.request(user, &shown).await?;
+        if matches!(what, What::Begin { .. }) {
+            self.state.limits.turn(user, &shown).await?;
+        }
         let caller = Caller {
             user,
             request_id: self.request_id.clone(),
         };
-        let mut events = Box::pin(turn::events(
-            self.state.callees.chat.clone(),
-            Asked {
-                caller,
-                key,
-                request,
-            },
-        ));
+        let (mut events, stop) = self.state.turns.start(Asked { caller, what });
         let (sender, name) = (self.events.clone(), id.to_owned());
         self.started += 1;
         let number = self.started;
         let task = self.tasks.spawn(async move {
             while let Some(event) = events.next().await {
-                let event = event.unwrap_or_else(|error| TurnEvent::Error {
-                    error: error.detail(),
-                });
-                if sender
-                    .send(Said {
-                        number,
-                        id: name.clone(),
-                        event,
-                    })
-                    .await
-                    .is_err()
-                {
+                let event = event.unwrap_or_else(|error| failed(&error));
+                let id = name.clone();
+                if sender.send(Said { number, id, event }).await.is_err() {
                     break;
                 }
             }
         });
-        self.running.insert(id.to_owned(), Turn { number, task });
+        self.running
+            .insert(id.to_owned(), Turn { number, task, stop });
         Ok(())
     }
 
@@ -354,7 +364,10 @@ impl Session {
         {
             return;
         }
-        if matches!(event, TurnEvent::Done { .. } | TurnEvent::Error { .. }) {
+        if matches!(
+            event.event,
+            TurnEvent::Done { .. } | TurnEvent::Error { .. }
+        ) {
             self.running.remove(&id);
         }
         self.answers.push(ServerFrame::turn(id, event));
@@ -363,4 +376,20 @@ impl Session {
     fn say(&mut self, frame: SessionFrame) {
         self.answers.push(ServerFrame::Session(frame));
     }
+}
+
+fn failed(error: &ApiError) -> Event {
+    Event {
+        id: None,
+        event: TurnEvent::Error {
+            error: error.detail(),
+        },
+    }
+}
+
+fn key_of(key: Option<String>) -> Result<IdempotencyKey, ApiError> {
+    key.map_or_else(
+        || Ok(IdempotencyKey::random()),
+        |key| IdempotencyKey::parse(key.as_bytes()),
+    )
 }

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRef, State};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use chatbot_api::conversations::{MessageOut, Role};
@@ -16,7 +17,7 @@ use chatbot_api::turns::{ChatIn, TurnEvent, TurnOut};
 use chatbot_contract::Workload;
 use chatbot_runtime::auth::{Caller, InternalAuth, Peer};
 use chatbot_runtime::error::ApiError;
-use chatbot_runtime::extract::{IdempotencyKey, Json};
+use chatbot_runtime::extract::{IdempotencyKey, Json, LastEventId, Path};
 use futures::{StreamExt as _, stream};
 use jsonwebtoken::jwk::JwkSet;
 use tokio::net::TcpListener;
@@ -43,6 +44,9 @@ pub(crate) struct Behind {
     auth: InternalAuth,
     script: Arc<Mutex<VecDeque<Act>>>,
     seen: Arc<Mutex<Vec<(Uuid, String, ChatIn)>>>,
+    /// Turns that were resumed, after which event; and turns that were cancelled.
+    pub(crate) resumed: Arc<Mutex<Vec<(Uuid, Option<String>)>>>,
+    pub(crate) cancelled: Arc<Mutex<Vec<Uuid>>>,
     pub(crate) keys: Arc<Mutex<JwkSet>>,
     pub(crate) go_on: Arc<Notify>,
 }
@@ -59,6 +63,8 @@ impl Behind {
             auth: InternalAuth::new(KEY, workload),
             script: Arc::default(),
             seen: Arc::default(),
+            resumed: Arc::default(),
+            cancelled: Arc::default(),
             keys: Arc::new(Mutex::new(keys)),
             go_on: Arc::default(),
         }
@@ -76,6 +82,8 @@ impl Behind {
     pub(crate) async fn serve(self) -> String {
         let router = Router::new()
             .route(chat::TURNS, post(turn))
+            .route(chat::EVENTS, get(resume))
+            .route(chat::CANCEL, post(cancel))
             .route(user::JWKS, get(jwks))
             .route(user::LOGIN, post(login))
             .route(storage::MESSAGES, get(echo_query).delete(echo_query))
@@ -109,12 +117,31 @@ async fn turn(
     key: IdempotencyKey,
     Json(request): Json<ChatIn>,
 ) -> Result<Response, ApiError> {
-    let streamed = request.stream;
     behind
         .seen
         .lock()
         .unwrap()
         .push((caller.user, key.as_str().to_owned(), request));
+    act(behind)
+}
+
+async fn resume(
+    State(behind): State<Behind>,
+    _: Caller,
+    Path(turn): Path<Uuid>,
+    LastEventId(after): LastEventId,
+) -> Result<Response, ApiError> {
+    let after = after.map(|id| id.to_string());
+    behind.resumed.lock().unwrap().push((turn, after));
+    act(behind)
+}
+
+async fn cancel(State(behind): State<Behind>, _: Caller, Path(turn): Path<Uuid>) -> StatusCode {
+    behind.cancelled.lock().unwrap().push(turn);
+    StatusCode::NO_CONTENT
+}
+
+fn act(behind: Behind) -> Result<Response, ApiError> {
     let act = behind.script.lock().unwrap().pop_front().unwrap();
     let (said, waits, breaks) = match act {
         Act::Refuse(code) => return Err(ApiError::new(code, "no")),
@@ -125,10 +152,7 @@ async fn turn(
     let whole = said
         .last()
         .is_some_and(|last| matches!(last, TurnEvent::Done { .. } | TurnEvent::Error { .. }));
-    if !streamed && let Some(TurnEvent::Done { turn }) = said.last() {
-        return Ok(axum::Json(turn).into_response());
-    }
-    let lines: Vec<_> = said.iter().map(line).collect();
+    let lines: Vec<_> = said.iter().enumerate().map(line).collect();
     let body = stream::iter(lines)
         .map(Ok::<_, Infallible>)
         .chain(stream::once(async move {
@@ -150,9 +174,10 @@ async fn turn(
         .into_response())
 }
 
-fn line(event: &TurnEvent) -> Bytes {
+fn line((index, event): (usize, &TurnEvent)) -> Bytes {
     format!(
-        "event: {}\ndata: {}\n\n",
+        "id: 1-{}\nevent: {}\ndata: {}\n\n",
+        index + 1,
         event.name(),
         serde_json::to_string(event).unwrap()
     )

@@ -3,6 +3,8 @@
 
 mod behind;
 mod http;
+mod limiter;
+mod limits;
 mod server;
 mod turns;
 mod websocket;

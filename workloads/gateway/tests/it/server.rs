@@ -2,11 +2,16 @@
 
 use chatbot_contract::Workload;
 use chatbot_contract::identity::ACCESS_TOKEN_AUDIENCE;
+use chatbot_gateway::address::Addresses;
+use chatbot_gateway::limit::{self, Limits};
 use chatbot_gateway::tokens::Tokens;
+use chatbot_gateway::turn::Turns;
 use chatbot_gateway::{AppState, Callees, router};
 use chatbot_runtime::auth::InternalAuth;
 use chatbot_runtime::client::{self, Client};
 use chatbot_runtime::context::Context;
+use chatbot_runtime::redis::Redis;
+use chatbot_runtime::revocations::Revocations;
 use chatbot_runtime::serve::{self, Listeners, Service};
 use jsonwebtoken::jwk::{Jwk, JwkSet};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
@@ -75,6 +80,14 @@ pub(crate) struct Gateway {
 
 impl Gateway {
     pub(crate) async fn start() -> Self {
+        Self::with(&limit::Config::default()).await
+    }
+
+    pub(crate) async fn with(limits: &limit::Config) -> Self {
+        Self::with_redis(limits, None).await
+    }
+
+    pub(crate) async fn with_redis(limits: &limit::Config, redis: Option<Redis>) -> Self {
         // Another test of this process may have been first.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let signer = Signer::new("k1");
@@ -95,11 +108,23 @@ impl Gateway {
             storage: callee(Workload::Storage, storage.serve().await),
         };
         let context = Context::new(Workload::Gateway);
-        let tokens = Tokens::new(callees.user.clone(), ISSUER);
+        let revocations = Revocations::new(redis.clone());
+        let tokens = Tokens::new(callees.user.clone(), ISSUER, revocations);
         let gate = context.health.gate("keys");
+        let limits = Limits::new(limits, redis.clone()).unwrap();
+        let turns = Turns::new(
+            callees.chat.clone(),
+            limits.clone(),
+            context.shutdown.clone(),
+        );
         let state = AppState {
             tokens: tokens.clone(),
             callees,
+            turns,
+            limits,
+            addresses: Addresses {
+                trust_forwarded_for: true,
+            },
             shutdown: context.shutdown.clone(),
         };
         let service = Service::new(router(state)).background("keys", tokens.follow(gate));

@@ -3,6 +3,7 @@
 use chatbot_api::error::{ErrorCode, ErrorOut};
 use chatbot_api::turns::{TurnEvent, TurnOut};
 use serde_json::json;
+use uuid::Uuid;
 
 use crate::behind::{Act, accepted, delta, done, failed};
 use crate::server::Gateway;
@@ -157,4 +158,76 @@ async fn a_running_answer_ends_before_the_process_does() {
     gateway.chat.go_on.notify_one();
     assert_eq!(events(response).await, [accepted(), done("hi")]);
     gateway.ended().await;
+}
+
+fn resume(gateway: &Gateway, last: Option<&str>) -> reqwest::RequestBuilder {
+    let request = gateway.get(&format!("/v1/chat/{}/events", Uuid::nil()));
+    match last {
+        Some(last) => request.header("last-event-id", last),
+        None => request,
+    }
+}
+
+#[tokio::test]
+async fn events_have_ids_and_a_stream_goes_on_after_one() {
+    let gateway = Gateway::start().await;
+    gateway.chat.will([Act::Say(vec![delta("i"), done("hi")])]);
+    let response = resume(&gateway, Some("1-2")).send().await.unwrap();
+    let text = response.text().await.unwrap();
+    assert_eq!(read(&text), [delta("i"), done("hi")]);
+    assert!(text.contains("id: 1-1\n"), "{text}");
+    let asked = gateway.chat.resumed.lock().unwrap().clone();
+    assert_eq!(asked, [(Uuid::nil(), Some("1-2".to_owned()))]);
+}
+
+#[tokio::test]
+async fn a_resumed_stream_survives_its_process_and_goes_on_where_it_was() {
+    let gateway = Gateway::start().await;
+    gateway.chat.will([
+        Act::Break(vec![accepted(), delta("h")]),
+        Act::Say(vec![delta("i"), done("hi")]),
+    ]);
+    let mut response = resume(&gateway, None).send().await.unwrap();
+    let mut text = String::new();
+    while let Some(chunk) = response.chunk().await.unwrap() {
+        text.push_str(str::from_utf8(&chunk).unwrap());
+        if read(&text) == [accepted(), delta("h")] {
+            gateway.chat.go_on.notify_one();
+        }
+    }
+    let said = [accepted(), delta("h"), delta("i"), done("hi")];
+    assert_eq!(read(&text), said);
+    let asked = gateway.chat.resumed.lock().unwrap().clone();
+    assert_eq!(asked[1].1.as_deref(), Some("1-2"));
+}
+
+#[tokio::test]
+async fn who_goes_on_with_an_answer_that_was_begun_again_is_told_to_forget() {
+    let gateway = Gateway::start().await;
+    let said = vec![accepted(), delta("hi"), done("hi")];
+    gateway.chat.will([Act::Say(said)]);
+    let response = resume(&gateway, Some("1-2")).send().await.unwrap();
+    assert_eq!(
+        events(response).await,
+        [TurnEvent::Restarted {}, delta("hi"), done("hi")]
+    );
+}
+
+#[tokio::test]
+async fn what_names_no_event_is_refused() {
+    let gateway = Gateway::start().await;
+    let response = resume(&gateway, Some("seven")).send().await.unwrap();
+    assert_eq!(response.status(), 400);
+    let error = response.json::<ErrorOut>().await.unwrap().error;
+    assert_eq!(error.param.as_deref(), Some("last-event-id"));
+}
+
+#[tokio::test]
+async fn an_answer_is_stopped_by_its_turn() {
+    let gateway = Gateway::start().await;
+    let path = format!("/v1/chat/{}/cancel", Uuid::nil());
+    let request = gateway.http.post(gateway.url(&path));
+    let response = request.bearer_auth(gateway.token()).send().await.unwrap();
+    assert_eq!(response.status(), 204);
+    assert_eq!(*gateway.chat.cancelled.lock().unwrap(), [Uuid::nil()]);
 }

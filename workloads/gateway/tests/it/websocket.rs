@@ -176,6 +176,13 @@ async fn a_cancelled_turn_is_silent_and_its_name_is_free() {
     assert_eq!(twice["error"]["param"], "id");
     socket.send(json!({"type": "cancel", "id": "a"})).await;
     while socket.next().await["type"] != "cancelled" {}
+    let stopped = async {
+        while gateway.chat.cancelled.lock().unwrap().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    let patience = std::time::Duration::from_secs(10);
+    tokio::time::timeout(patience, stopped).await.unwrap();
     socket.send(ask).await;
     assert_eq!(socket.turn("a").await, ["accepted", "done"]);
 }
@@ -209,4 +216,26 @@ async fn a_stopping_gateway_ends_running_turns_and_then_says_goodbye() {
     assert_eq!(busy.turn("a").await, ["done"]);
     assert_eq!(busy.closed().await, 1001);
     gateway.ended().await;
+}
+
+#[tokio::test]
+async fn a_turn_of_another_connection_is_gone_on_with() {
+    let gateway = Gateway::start().await;
+    gateway.chat.will([Act::Say(vec![delta("i"), done("hi")])]);
+    let mut socket = Socket::signed_in(&gateway).await;
+    socket
+        .send(json!({"type": "resume", "id": "a", "turn_id": Uuid::nil(), "last_event_id": "1-2"}))
+        .await;
+    let first = socket.next().await;
+    assert_eq!(
+        (&first["type"], &first["event_id"]),
+        (&json!("delta"), &json!("1-1"))
+    );
+    assert_eq!(socket.turn("a").await, ["done"]);
+    let asked = gateway.chat.resumed.lock().unwrap().clone();
+    assert_eq!(asked, [(Uuid::nil(), Some("1-2".to_owned()))]);
+    socket
+        .send(json!({"type": "resume", "id": "a", "turn_id": Uuid::nil(), "last_event_id": "x"}))
+        .await;
+    assert_eq!(socket.next().await["error"]["param"], "last_event_id");
 }

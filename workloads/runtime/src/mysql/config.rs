@@ -7,6 +7,7 @@ use chatbot_contract::environment;
 use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
 
 use super::Error;
+use crate::host::Host;
 
 /// Settings of the connection to MySQL.
 #[derive(Clone, Debug, clap::Args)]
@@ -41,43 +42,6 @@ pub enum Topology {
     Single,
 }
 
-/// A server's address.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Host {
-    /// Name or address.
-    pub name: String,
-    /// TCP port.
-    pub port: u16,
-}
-
-impl std::str::FromStr for Host {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (name, port) = match text.rsplit_once(':') {
-            Some((name, port)) => (
-                name,
-                port.parse()
-                    .map_err(|_| format!("`{port}` in `{text}` is not a TCP port"))?,
-            ),
-            None => (text, chatbot_contract::ports::MYSQL),
-        };
-        if name.is_empty() {
-            return Err(format!("`{text}` names no host; write host:port"));
-        }
-        Ok(Self {
-            name: name.to_owned(),
-            port,
-        })
-    }
-}
-
-impl std::fmt::Display for Host {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}:{}", self.name, self.port)
-    }
-}
-
 impl Config {
     /// Options to connect to `host`, with the password as it is now.
     ///
@@ -95,30 +59,5 @@ impl Config {
             .password(password.trim_end_matches(['\r', '\n']))
             .database(&self.schema)
             .ssl_mode(MySqlSslMode::Required))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Host;
-
-    #[test]
-    fn a_host_is_a_name_and_a_port() {
-        assert_eq!(
-            "db-0.db:3307".parse(),
-            Ok(Host {
-                name: "db-0.db".to_owned(),
-                port: 3307
-            })
-        );
-        assert_eq!(
-            "db".parse(),
-            Ok(Host {
-                name: "db".to_owned(),
-                port: 3306
-            })
-        );
-        assert!("db:x".parse::<Host>().is_err());
-        assert!(":3306".parse::<Host>().is_err());
     }
 }

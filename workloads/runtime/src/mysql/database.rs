@@ -11,8 +11,8 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::config::Host;
 use super::{Config, Error, Topology, primary};
+use crate::host::Host;
 
 /// Connections of one process. Four workload replicas of two kinds stay below MySQL's default of
 /// 151 connections, with room for people and for a rolling update.

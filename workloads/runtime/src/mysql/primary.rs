@@ -12,8 +12,8 @@ use futures::stream::FuturesUnordered;
 use sqlx::mysql::MySqlConnection;
 use sqlx::{ConnectOptions as _, Connection as _, Row as _};
 
-use super::config::Host;
 use super::{Category, Config, Error, Topology};
+use crate::host::Host;
 
 /// How long one server may take to say who it is.
 pub(super) const PROBE_LIMIT: Duration = Duration::from_secs(1);

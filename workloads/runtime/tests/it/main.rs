@@ -4,4 +4,5 @@
 
 mod client;
 mod mysql;
+mod redis;
 mod serve;

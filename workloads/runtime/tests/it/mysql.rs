@@ -248,7 +248,7 @@ async fn a_primary_that_hangs_is_left_for_the_new_one() {
     } = way(&test, &group.addresses(), Topology::Group);
     create(&database).await;
     insert(&database, 1).await.unwrap();
-    group.members[0].pause().await.unwrap();
+    group.members[0].pause().unwrap();
     let written = tokio::select! {
         () = database.watch(|_| ()) => None,
         written = insert(&database, 2) => Some(written),

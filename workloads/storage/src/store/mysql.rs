@@ -82,6 +82,12 @@ impl Store for MysqlStore {
             .ok_or(Error::NotFound)
     }
 
+    async fn turn(&self, user: Uuid, turn: Uuid) -> Result<Option<Answered>, Error> {
+        self.database
+            .transaction(|tx| turns::read(tx, user, turn))
+            .await
+    }
+
     async fn answer(&self, answer: &NewAnswer) -> Result<Answered, Error> {
         self.database
             .transaction(|tx| turns::answer(tx, answer))

@@ -2,7 +2,8 @@
 
 use uuid::Uuid;
 
-use super::{ADMIN, Error, Mysql, server};
+use super::{ADMIN, Error, Mysql};
+use crate::guard::free_port;
 
 /// A replication group on one machine.
 pub struct Group {
@@ -18,7 +19,7 @@ impl Group {
     pub async fn start(size: u16) -> Result<Self, Error> {
         let name = Uuid::new_v4();
         let ports = (0..size)
-            .map(|_| server::free_port())
+            .map(|_| free_port())
             .collect::<Result<Vec<_>, _>>()
             .map_err(|source| Error::Run("mysqld", source))?;
         let seeds: Vec<String> = ports

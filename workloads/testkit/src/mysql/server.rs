@@ -1,14 +1,12 @@
 //! The process of one `mysqld` and its data folder.
 
-use std::io::{BufRead as _, BufReader};
-use std::net::TcpListener;
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use super::Error;
+use crate::guard::{Account, Guard, free_port, remove_what_the_dead_left};
 
 /// Folder of all that is made here, inside the root filesystem.
 const HOME: &str = "tmp/chatbot-testkit";
@@ -31,25 +29,11 @@ const OPTIONS: [&str; 11] = [
     "--table-open-cache=400",
 ];
 
-/// Runs its arguments, says their process id, and kills them when its input ends: that happens when
-/// the test lets go of it, and also when the test's process is gone, however it went.
-const GUARD: &str = r#"exec 3<&0; "$@" <&- >&- 2>&- & server=$!; echo $server; exec >&-
-    { read -r _ <&3; kill -KILL $server; } & reader=$!
-    wait $server; kill $reader 2>&-"#;
-
 /// The process of a server.
 pub(super) struct Server {
     pub(super) port: u16,
-    pub(super) pid: u32,
+    pub(super) guard: Guard,
     folder: PathBuf,
-    guard: Mutex<Child>,
-}
-
-/// The account of the root filesystem that runs the server.
-#[derive(Clone, Copy)]
-struct Account {
-    user: u32,
-    group: u32,
 }
 
 impl Server {
@@ -61,7 +45,7 @@ impl Server {
     ) -> Result<Self, Error> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let home = root.join(HOME);
-        let owner = Account::of_mysql(&root)?;
+        let owner = account_of(&root)?;
         prepare_template(&root, &home, owner).await?;
         remove_what_the_dead_left(&home);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
@@ -75,93 +59,48 @@ impl Server {
 
         let port = free_port().map_err(failed)?;
         let inside = format!("/{HOME}/{name}");
-        let server = in_root(&root, owner);
-        let mut guard = Command::new("sh");
-        guard
-            .args(["-c", GUARD, "guard"])
-            .arg(server.get_program())
-            .args(server.get_args())
+        let mut server = in_root(&root, owner);
+        server
             .arg(format!("--datadir={inside}/data"))
             .arg(format!("--socket={inside}/socket"))
             .arg(format!("--pid-file={inside}/pid"))
             .arg(format!("--init-file={inside}/account.sql"))
             .arg(format!("--log-error={inside}/log"))
             .arg(format!("--port={port}"))
-            .args(options)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null());
-        let mut guard = guard.spawn().map_err(|source| Error::Run("sh", source))?;
-        let mut line = String::new();
-        if let Some(output) = guard.stdout.take() {
-            BufReader::new(output)
-                .read_line(&mut line)
-                .map_err(failed)?;
-        }
-        let pid = line
-            .trim()
-            .parse()
-            .map_err(|_| Error::NotStarted(line.clone()))?;
+            .args(options);
+        let guard = Guard::start(&server).map_err(failed)?;
         Ok(Self {
             port,
-            pid,
+            guard,
             folder,
-            guard: Mutex::new(guard),
         })
-    }
-
-    /// Whether the process is gone.
-    pub(super) fn ended(&self) -> bool {
-        let mut guard = self.guard.lock().unwrap_or_else(PoisonError::into_inner);
-        !matches!(guard.try_wait(), Ok(None))
     }
 
     /// The end of the server's log.
     pub(super) fn log(&self) -> String {
         tail(&std::fs::read_to_string(self.folder.join("log")).unwrap_or_default())
     }
-
-    /// Kills the process and waits for its end.
-    pub(super) fn stop(&self) {
-        let mut guard = self.guard.lock().unwrap_or_else(PoisonError::into_inner);
-        drop(guard.stdin.take());
-        // It can only fail because the guard was waited for before.
-        let _ = guard.wait();
-    }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.stop();
+        self.guard.stop();
         // What stays is removed by the next process that starts a server.
         let _ = std::fs::remove_dir_all(&self.folder);
     }
 }
 
-impl Account {
-    /// Reads the account's ids, which differ between root filesystems.
-    fn of_mysql(root: &Path) -> Result<Self, Error> {
-        let path = root.join("etc/passwd");
-        let passwd =
-            std::fs::read_to_string(&path).map_err(|source| Error::Run("mysqld", source))?;
-        let ids = passwd.lines().find_map(|line| {
-            let mut fields = line.strip_prefix("mysql:")?.split(':').skip(1);
-            Some(Self {
-                user: fields.next()?.parse().ok()?,
-                group: fields.next()?.parse().ok()?,
-            })
-        });
-        ids.ok_or(Error::NoAccount(path))
-    }
+/// The account that runs the server.
+fn account_of(root: &Path) -> Result<Account, Error> {
+    Account::of(root, "mysql")
+        .map_err(|source| Error::Run("mysqld", source))?
+        .ok_or_else(|| Error::NoAccount(root.join("etc/passwd")))
 }
 
 /// `mysqld` inside the root filesystem, as its own user.
-fn in_root(root: &Path, Account { user, group }: Account) -> Command {
-    let mut command = Command::new("chroot");
-    command.arg(format!("--userspec={user}:{group}")).arg(root);
-    command
-        .args(["/usr/sbin/mysqld", "--no-defaults"])
-        .args(OPTIONS);
+fn in_root(root: &Path, account: Account) -> Command {
+    let mut command = account.command(root, "/usr/sbin/mysqld");
+    command.arg("--no-defaults").args(OPTIONS);
     command
 }
 
@@ -188,31 +127,6 @@ async fn prepare_template(root: &Path, home: &Path, owner: Account) -> Result<()
         Err(source) if !template.exists() => Err(failed(source)),
         _ => Ok(()),
     }
-}
-
-/// Removes folders whose process is gone: their names hold its id.
-fn remove_what_the_dead_left(home: &Path) {
-    let Ok(entries) = std::fs::read_dir(home) else {
-        return;
-    };
-    for entry in entries.flatten() {
-        let name = entry.file_name();
-        if name == TEMPLATE {
-            continue;
-        }
-        let owner = name
-            .to_str()
-            .and_then(|name| name.split('-').nth(1)?.parse::<u32>().ok());
-        if owner.is_some_and(|owner| !Path::new(&format!("/proc/{owner}")).exists()) {
-            // What cannot be removed now is tried again by the next process.
-            let _ = std::fs::remove_dir_all(entry.path());
-        }
-    }
-}
-
-/// A port that was free a moment ago: `mysqld` cannot be asked to choose one itself.
-pub(super) fn free_port() -> std::io::Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
 /// Runs a program to its end.

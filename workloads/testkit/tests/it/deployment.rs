@@ -128,6 +128,7 @@ fn away() -> Response {
         kind: code.kind().to_owned(),
         code,
         param: None,
+        retry_after: None,
     };
     (StatusCode::SERVICE_UNAVAILABLE, Json(ErrorOut { error })).into_response()
 }

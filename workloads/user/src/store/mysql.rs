@@ -112,18 +112,24 @@ impl AccountStore for MysqlStore {
             .await
     }
 
-    async fn end_session(&self, hash: [u8; 32], now: i64) -> Result<(), Error> {
+    async fn end_session(&self, hash: [u8; 32], now: i64) -> Result<Option<Uuid>, Error> {
         self.database
             .transaction(async |mut tx| -> Unit<_> {
-                sqlx::query(
-                    "UPDATE sessions SET revoked_at = COALESCE(revoked_at, ?) \
-                     WHERE id = (SELECT session_id FROM refresh_tokens WHERE hash = ?)",
-                )
-                .bind(now)
-                .bind(&hash[..])
-                .execute(&mut *tx)
-                .await?;
-                Ok(tx.done(()))
+                let session: Option<Uuid> =
+                    sqlx::query_scalar("SELECT session_id FROM refresh_tokens WHERE hash = ?")
+                        .bind(&hash[..])
+                        .fetch_optional(&mut *tx)
+                        .await?;
+                if let Some(session) = session {
+                    sqlx::query(
+                        "UPDATE sessions SET revoked_at = COALESCE(revoked_at, ?) WHERE id = ?",
+                    )
+                    .bind(now)
+                    .bind(session)
+                    .execute(&mut *tx)
+                    .await?;
+                }
+                Ok(tx.done(session))
             })
             .await
     }

@@ -10,6 +10,7 @@ use chatbot_runtime::client::{self, Client};
 use chatbot_runtime::context::Context;
 use chatbot_runtime::layers;
 use chatbot_runtime::mysql::{self, Database, Topology};
+use chatbot_runtime::revocations::Revocations;
 use chatbot_testkit::mysql::Mysql;
 use chatbot_user::accounts::{Accounts, Lives};
 use chatbot_user::http::{AppState, router};
@@ -72,6 +73,7 @@ impl Server {
                 access: Duration::from_secs(900),
                 refresh: Duration::from_secs(3600),
             },
+            revocations: Revocations::new(None),
         });
         let auth = InternalAuth::new(KEY, Workload::User);
         let routes = router(AppState {

@@ -111,16 +111,32 @@ pub(super) async fn lock_turn(
     .bind(turn)
     .fetch_optional(tx)
     .await?;
-    row.map(|row| {
-        Ok(TurnRow {
-            attempt: row.try_get("attempt")?,
-            answered: row.try_get::<Option<i64>, _>("answered_at")?.is_some(),
-            finish_reason: row.try_get("finish_reason")?,
-            prompt_tokens: row.try_get("prompt_tokens")?,
-            completion_tokens: row.try_get("completion_tokens")?,
-        })
+    row.as_ref().map(turn_row).transpose()
+}
+
+/// Reads a turn.
+pub(super) async fn turn(
+    tx: &mut MySqlConnection,
+    turn: Uuid,
+) -> Result<Option<TurnRow>, sqlx::Error> {
+    let row = sqlx::query(
+        "SELECT attempt, answered_at, finish_reason, prompt_tokens, completion_tokens \
+         FROM turns WHERE id = ?",
+    )
+    .bind(turn)
+    .fetch_optional(tx)
+    .await?;
+    row.as_ref().map(turn_row).transpose()
+}
+
+fn turn_row(row: &MySqlRow) -> Result<TurnRow, sqlx::Error> {
+    Ok(TurnRow {
+        attempt: row.try_get("attempt")?,
+        answered: row.try_get::<Option<i64>, _>("answered_at")?.is_some(),
+        finish_reason: row.try_get("finish_reason")?,
+        prompt_tokens: row.try_get("prompt_tokens")?,
+        completion_tokens: row.try_get("completion_tokens")?,
     })
-    .transpose()
 }
 
 /// Locks a conversation and gives its `last_seq`.

@@ -128,6 +128,26 @@ async fn begin_again(mut tx: Tx, turn: &NewTurn, turn_id: Uuid, conversation: Uu
     }))
 }
 
+/// Gives a turn with its answer, where there is one.
+pub(super) async fn read(mut tx: Tx, user: Uuid, turn: Uuid) -> Unit<Option<Answered>> {
+    let gone = || Abort::Refused(Error::NotFound);
+    rows::conversation_of_turn(&mut tx, user, turn)
+        .await?
+        .ok_or_else(gone)?;
+    let stored = rows::turn(&mut tx, turn).await?.ok_or_else(gone)?;
+    if !stored.answered {
+        return Ok(tx.done(None));
+    }
+    let message = rows::message_of_turn(&mut tx, turn, Role::User)
+        .await?
+        .ok_or_else(gone)?;
+    let answer = rows::message_of_turn(&mut tx, turn, Role::Assistant)
+        .await?
+        .ok_or_else(gone)?;
+    let answer = stored.answer(answer);
+    Ok(tx.done(Some(Answered { message, answer })))
+}
+
 /// Stores the answer of the newest attempt, or finds the one it stored before.
 pub(super) async fn answer(mut tx: Tx, answer: &NewAnswer) -> Unit<Answered> {
     let gone = || Abort::Refused(Error::NotFound);
