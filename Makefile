@@ -5,8 +5,9 @@ CACHE := $(or $(CHATBOT_CACHE),$(HOME)/.cache/chatbot-operator)
 STATE := $(or $(CHATBOT_STATE),/var/lib/chatbot-dev)
 CARGO_TARGET_DIR ?= $(CACHE)/target
 export CARGO_TARGET_DIR
-# A real MySQL for tests: the engine's programs in a folder.
+# Real engines for tests: the programs of each in a folder.
 export CHATBOT_TEST_MYSQLD_ROOT ?= $(CACHE)/rootfs/mysql-9.7
+export CHATBOT_TEST_KAFKA_ROOT ?= $(CACHE)/rootfs/kafka-4.4
 PROGRAMS = KUBECONFIG=$(STATE)/kubeconfig PATH=$(CACHE)/bin:$$PATH
 
 .DEFAULT_GOAL := help

@@ -10,6 +10,10 @@ pub const STALLED: &str = "Stalled";
 pub const IDENTITY_READY: &str = "IdentityReady";
 /// MySQL takes writes, and every member is online.
 pub const MYSQL_READY: &str = "MysqlReady";
+/// Kafka takes events, as the storage workload reports it; only where the spec names one.
+pub const KAFKA_READY: &str = "KafkaReady";
+/// Something is missing that the system does without, more or less well; `Ready` does not depend on it.
+pub const DEGRADED: &str = "Degraded";
 /// The schema fits the image.
 pub const SCHEMA_READY: &str = "SchemaReady";
 /// The user workload serves.

@@ -17,6 +17,7 @@ pub mod dereference;
 pub mod facts;
 pub mod http;
 pub mod invalid;
+pub mod kafka;
 pub mod labels;
 pub mod lease;
 pub mod live;

@@ -7,6 +7,8 @@ use chatbot_contract::Workload;
 pub const IDENTITY: &str = "identity";
 /// The MySQL component.
 pub const MYSQL: &str = "mysql";
+/// The Kafka component.
+pub const KAFKA: &str = "kafka";
 /// The migration component.
 pub const MIGRATION: &str = "migration";
 /// The load balancer component.

@@ -75,6 +75,12 @@ pub enum Reason {
     MysqlRefused,
     /// MySQL answers, and something else is wrong.
     MysqlFailing,
+    /// Kafka does not answer.
+    KafkaUnreachable,
+    /// Kafka refuses the credentials.
+    KafkaRefused,
+    /// Kafka answers, and something else is wrong.
+    KafkaFailing,
     /// The model API does not answer.
     ModelUnreachable,
     /// The model API refuses the key.
@@ -119,6 +125,9 @@ impl Reason {
             | Self::MysqlUnreachable
             | Self::MysqlRefused
             | Self::MysqlFailing
+            | Self::KafkaUnreachable
+            | Self::KafkaRefused
+            | Self::KafkaFailing
             | Self::ModelUnreachable
             | Self::ModelKeyRefused
             | Self::ModelFailing

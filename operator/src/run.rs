@@ -15,6 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
 use crate::component::Component;
+use crate::components::external_kafka::ExternalKafka;
 use crate::components::external_mysql::ExternalMysql;
 use crate::components::identity::Identity;
 use crate::components::load_balancer::LoadBalancer;
@@ -68,17 +69,26 @@ fn expected() -> Vec<Expected> {
     .into()
 }
 
+/// What the whole does without, for a while: it is then degraded, and ready.
+fn dispensable() -> Vec<Expected> {
+    vec![Expected {
+        condition: conditions::KAFKA_READY,
+        name: "kafka",
+    }]
+}
+
 /// Adds a controller for every component, and the one that sums up.
 fn controllers(client: &Client, all: &mut Controllers) {
     all.component(Identity, client);
     all.component(Mysql, client);
     all.component(ExternalMysql, client);
+    all.component(ExternalKafka, client);
     all.component(Migration, client);
     for workload in Workload::ALL {
         all.component(WorkloadComponent(workload), client);
     }
     all.component(LoadBalancer, client);
-    all.add(Summary::new(client.clone(), expected()));
+    all.add(Summary::new(client.clone(), expected(), dispensable()));
 }
 
 /// Runs the operator until a signal comes or the Lease is lost.

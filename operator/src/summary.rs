@@ -1,7 +1,8 @@
-//! Sums up what the components say: `Ready`, `Reconciling`, `Stalled`, `waitingFor`.
+//! Sums up what the components say: `Ready`, `Reconciling`, `Stalled`, `Degraded`, `waitingFor`.
 //!
 //! The form is kstatus', so that `kubectl wait`, Flux and Argo CD understand it: at most one of
-//! `Reconciling` and `Stalled` is true, and both are false when `Ready` is true.
+//! `Reconciling` and `Stalled` is true, and both are false when `Ready` is true. `Degraded` stands
+//! beside them: what the system does without for a while makes it no less ready.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use crate::status::{Statement, Verdict, Writer};
 pub struct Summary {
     writer: Writer,
     expected: Vec<Expected>,
+    dispensable: Vec<Expected>,
 }
 
 /// A condition that must be true for the whole to be ready, in the order of need.
@@ -45,12 +47,13 @@ struct Whole {
 }
 
 impl Summary {
-    /// A summary of these conditions.
+    /// A summary of these conditions: those that must be true, and those that need not.
     #[must_use]
-    pub fn new(client: kube::Client, expected: Vec<Expected>) -> Self {
+    pub fn new(client: kube::Client, expected: Vec<Expected>, dispensable: Vec<Expected>) -> Self {
         Self {
             writer: Writer::new(client, names::SUMMARY),
             expected,
+            dispensable,
         }
     }
 }
@@ -65,6 +68,7 @@ impl Reconciler for Summary {
             conditions::READY,
             conditions::RECONCILING,
             conditions::STALLED,
+            conditions::DEGRADED,
         ]
     }
 
@@ -84,7 +88,10 @@ impl Reconciler for Summary {
             return skipped("being deleted");
         }
         let whole = sum_up(&object, &self.expected);
-        let statement = statement(&object, &whole);
+        let mut statement = statement(&object, &whole);
+        statement
+            .verdicts
+            .push(degraded(&object, &self.dispensable));
         let (outcome, news) = match self.writer.write(&object, &statement).await {
             Ok(news) => (outcome(&whole), news),
             Err(error) => (Outcome::Failed(error), Vec::new()),
@@ -148,6 +155,36 @@ fn statement(object: &ChatbotDeployment, whole: &Whole) -> Statement {
             further(conditions::STALLED, stalled),
         ],
         fields,
+    }
+}
+
+/// What is missing that the system does without.
+fn degraded(object: &ChatbotDeployment, dispensable: &[Expected]) -> Verdict {
+    let present = object.status.as_ref().map(|status| &status.conditions);
+    let missing: Vec<(&str, String)> = dispensable
+        .iter()
+        .filter_map(|Expected { condition, name }| {
+            let found = present?.iter().find(|found| found.type_ == *condition)?;
+            let text = format!("{name}: {}", found.message);
+            (found.status == "False").then_some((found.reason.as_str(), text))
+        })
+        .collect();
+    let (status, reason, message) = match missing.first() {
+        None => (
+            "False",
+            Reason::Ready.to_string(),
+            "nothing is missing".to_owned(),
+        ),
+        Some((reason, _)) => {
+            let texts: Vec<_> = missing.iter().map(|(_, text)| text.as_str()).collect();
+            ("True", (*reason).to_owned(), texts.join("; "))
+        }
+    };
+    Verdict {
+        type_: conditions::DEGRADED,
+        status,
+        reason,
+        message,
     }
 }
 
@@ -311,6 +348,38 @@ mod tests {
                 .count();
             assert_eq!(true_ones, 1, "{reason}");
         }
+    }
+
+    #[test]
+    fn without_kafka_it_is_degraded_and_ready() {
+        let object = object(&[
+            ("MysqlReady", Reason::Ready, "", 2),
+            ("ChatReady", Reason::Ready, "", 2),
+            ("KafkaReady", Reason::KafkaUnreachable, "no answer", 2),
+        ]);
+        let kafka = [Expected {
+            condition: conditions::KAFKA_READY,
+            name: "kafka",
+        }];
+        assert_eq!(sum_up(&object, &EXPECTED).reason, Reason::Ready);
+        let verdict = degraded(&object, &kafka);
+        assert_eq!(
+            (verdict.status, verdict.reason.as_str()),
+            ("True", "KafkaUnreachable")
+        );
+        assert_eq!(verdict.message, "kafka: no answer");
+        assert_eq!(degraded(&object, &EXPECTED).status, "False");
+    }
+
+    #[test]
+    fn what_nobody_asked_for_or_tried_is_not_missing() {
+        let kafka = [Expected {
+            condition: conditions::KAFKA_READY,
+            name: "kafka",
+        }];
+        assert_eq!(degraded(&object(&[]), &kafka).status, "False");
+        let untried = object(&[("KafkaReady", Reason::Unknown, "not tried yet", 2)]);
+        assert_eq!(degraded(&untried, &kafka).status, "False");
     }
 
     #[test]

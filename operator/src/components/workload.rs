@@ -16,7 +16,7 @@ use crate::facts::{Facts, References};
 use crate::live::Live;
 use crate::reason::{Class, Problem, Reason};
 use crate::rollout::{Rollout, rollout};
-use crate::{labels, names, reports};
+use crate::{kafka, labels, names, reports};
 
 mod environment;
 mod template;
@@ -91,6 +91,9 @@ impl Component for WorkloadComponent {
         let mut secrets = Vec::new();
         if uses_database(self.0) {
             secrets.extend(database::secret(spec));
+        }
+        if uses_kafka(self.0) {
+            secrets.extend(kafka::secret(spec));
         }
         if self.0 == Workload::Chat {
             secrets.extend(spec.llm.api_key.as_ref().map(|key| key.name.clone()));
@@ -204,6 +207,12 @@ impl Component for WorkloadComponent {
 #[must_use]
 pub const fn uses_database(workload: Workload) -> bool {
     matches!(workload, Workload::User | Workload::Storage)
+}
+
+/// Whether a workload tells events, or reads them.
+#[must_use]
+const fn uses_kafka(workload: Workload) -> bool {
+    matches!(workload, Workload::Gateway | Workload::Storage)
 }
 
 const fn spec_of(workload: Workload, spec: &ChatbotDeploymentSpec) -> &WorkloadSpec {

@@ -42,6 +42,19 @@ pub const MYSQL_USERS_SCHEMA: &str = "CHATBOT_MYSQL_USERS_SCHEMA";
 /// Schema of the storage workload, for `migrate`.
 pub const MYSQL_CONVERSATIONS_SCHEMA: &str = "CHATBOT_MYSQL_CONVERSATIONS_SCHEMA";
 
+/// Kafka servers to begin with, `host:port` separated by commas. Absent: no events are told.
+pub const KAFKA_BOOTSTRAP_SERVERS: &str = "CHATBOT_KAFKA_BOOTSTRAP_SERVERS";
+/// Kafka user.
+pub const KAFKA_USER: &str = "CHATBOT_KAFKA_USER";
+/// File with the user's password.
+pub const KAFKA_PASSWORD_FILE: &str = "CHATBOT_KAFKA_PASSWORD_FILE";
+/// SASL mechanism: `SCRAM-SHA-512`, `SCRAM-SHA-256` or `PLAIN`.
+pub const KAFKA_MECHANISM: &str = "CHATBOT_KAFKA_MECHANISM";
+/// `true` for TLS with the system's roots.
+pub const KAFKA_TLS: &str = "CHATBOT_KAFKA_TLS";
+/// What topic names begin with ([`crate::events::Topic`]).
+pub const KAFKA_TOPIC_PREFIX: &str = "CHATBOT_KAFKA_TOPIC_PREFIX";
+
 /// `groq`, `openai-compatible` or `echo`.
 pub const LLM_PROVIDER: &str = "CHATBOT_LLM_PROVIDER";
 /// Base URL of the model API, up to and without `/chat/completions`.

@@ -26,6 +26,8 @@ pub struct Dependency {
 pub enum DependencyName {
     /// The relational store.
     Mysql,
+    /// The log of events.
+    Kafka,
     /// The model API.
     Model,
 }

@@ -1,11 +1,8 @@
 //! `POST /v1/chat`: a turn, streamed or whole.
 
-use std::convert::Infallible;
 use std::time::Duration;
 
 use axum::extract::State;
-use axum::http::{HeaderName, HeaderValue};
-use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse as _, Response};
 use chatbot_api::error::ErrorOut;
 use chatbot_api::internal::chat;
@@ -15,18 +12,12 @@ use chatbot_runtime::extract::{IdempotencyKey, Json};
 use futures::{Stream, StreamExt as _, future, stream};
 
 use crate::Callees;
+use crate::sse;
 use crate::tokens::SignedIn;
 use crate::turn::{self, Asked};
 
-/// Time without an event after which a comment is sent, so that nothing between takes the
-/// connection for dead.
-const HEARTBEAT: Duration = Duration::from_secs(15);
-
 /// Longest time for a whole answer: the longest a model may take, and the ways.
 const WHOLE: Duration = Duration::from_secs(660);
-
-/// Tells nginx to pass each event on at once.
-const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// Sends a message and gets the answer.
 ///
@@ -80,15 +71,6 @@ fn stream_of(
             error: error.detail(),
         })
     });
-    let events = stream::once(future::ready(first)).chain(rest).map(|event| {
-        let data = serde_json::to_string(&event).expect("an event can be written as JSON");
-        Ok::<_, Infallible>(Event::default().event(event.name()).data(data))
-    });
-    let mut response = Sse::new(events)
-        .keep_alive(KeepAlive::new().interval(HEARTBEAT))
-        .into_response();
-    response
-        .headers_mut()
-        .insert(ACCEL_BUFFERING, HeaderValue::from_static("no"));
-    response
+    let events = stream::once(future::ready(first)).chain(rest);
+    sse::response(events, TurnEvent::name)
 }

@@ -1,17 +1,21 @@
 //! The public door: authentication, REST, WebSocket, the web page.
 //!
 //! It owns nothing durable: it checks who asks ([`tokens`]), passes requests on to the workload that
-//! owns their subject, and keeps a client's turn alive while the process that answers it changes
-//! ([`turn`]).
+//! owns their subject, keeps a client's turn alive while the process that answers it changes
+//! ([`turn`]), and tells each user what is new ([`events`]).
 
 mod accounts;
 mod chat;
 mod conversations;
+pub mod events;
 pub mod openapi;
 mod page;
 mod socket;
+mod sse;
 pub mod tokens;
 pub mod turn;
+
+use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::FromRef;
@@ -26,10 +30,12 @@ use chatbot_runtime::client::{self, Client};
 use chatbot_runtime::config::ConfigError;
 use chatbot_runtime::context::{Context, Shutdown};
 use chatbot_runtime::error::SHOULD_RETRY;
+use chatbot_runtime::events::{Consumed, KafkaConfig, KafkaLog};
 use chatbot_runtime::serve::Service;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use url::Url;
 
+use events::Events;
 use tokens::Tokens;
 
 /// Settings of the gateway.
@@ -54,6 +60,9 @@ pub struct Config {
     /// Origins of web pages elsewhere that may call this interface; `*` for all.
     #[arg(long, env = environment::CORS_ORIGINS, value_delimiter = ',')]
     pub cors_origins: Vec<String>,
+    /// The way to Kafka, where there is one.
+    #[command(flatten)]
+    pub kafka: KafkaConfig,
 }
 
 /// What handlers use.
@@ -63,6 +72,8 @@ pub struct AppState {
     pub tokens: Tokens,
     /// The other workloads.
     pub callees: Callees,
+    /// What users are told without asking, where there is a log of events.
+    pub events: Option<Events>,
     /// How sessions learn of the end.
     pub shutdown: Shutdown,
 }
@@ -102,7 +113,10 @@ pub fn service(config: Config, context: &Context) -> Result<Service, ConfigError
         storage_url,
         public_url,
         cors_origins,
+        kafka,
     } = config;
+    let kafka = kafka.settings()?.map(KafkaLog::new).transpose()?;
+    let events = kafka.as_ref().map(|_| Events::default());
     let cors = cors(&cors_origins)?;
     let auth = InternalAuth::load(&auth, context.workload)?;
     let http = client::http();
@@ -117,13 +131,29 @@ pub fn service(config: Config, context: &Context) -> Result<Service, ConfigError
     let state = AppState {
         tokens: tokens.clone(),
         callees,
+        events: events.clone(),
         shutdown: context.shutdown.clone(),
     };
     let mut router = router(state);
     if let Some(cors) = cors {
         router = router.layer(cors);
     }
-    Ok(Service::new(router).background("key set", tokens.follow(gate)))
+    let service = Service::new(router).background("key set", tokens.follow(gate));
+    Ok(match kafka.zip(events) {
+        Some((kafka, events)) => following(service, kafka, events, context),
+        None => service,
+    })
+}
+
+/// Adds what reads the log of events. Nothing waits for it: without Kafka nobody is told anything.
+fn following(service: Service, kafka: KafkaLog, events: Events, context: &Context) -> Service {
+    let consumed = Consumed::new(&context.metrics);
+    let (health, watched) = (context.health.clone(), kafka.clone());
+    service
+        .background("Kafka watch", async move {
+            watched.watch(|seen| health.report(seen)).await;
+        })
+        .background("events", events.follow(Arc::new(kafka), consumed))
 }
 
 /// All routes.
@@ -144,6 +174,7 @@ pub fn router(state: AppState) -> Router {
             "/v1/conversations/{conversation_id}/messages",
             get(conversations::messages),
         )
+        .route("/v1/events", get(events::stream))
         .route("/v1/ws", any(socket::upgrade))
         .route("/.well-known/jwks.json", get(accounts::jwks))
         .with_state(state)

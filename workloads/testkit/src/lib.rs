@@ -2,4 +2,5 @@
 
 pub mod groq;
 pub mod history;
+pub mod kafka;
 pub mod mysql;

@@ -7,10 +7,11 @@ use chatbot_crds::{LlmSpec, Provider, Registration, UserSpec};
 use k8s_openapi::api::core::v1::EnvVar;
 use sha2::{Digest, Sha256};
 
-use super::SecretFile;
+use super::{SecretFile, uses_kafka};
 use crate::apply::hex;
 use crate::database::{Account, Database};
 use crate::facts::Facts;
+use crate::kafka::Kafka;
 use crate::names;
 use crate::reason::{Problem, Reason};
 
@@ -64,7 +65,34 @@ pub(super) fn environment(facts: &Facts, workload: Workload) -> Result<Environme
             builder.set(names_of::MYSQL_SCHEMA, database.conversations_schema);
         }
     }
+    if uses_kafka(workload) {
+        kafka(facts, &mut builder)?;
+    }
     Ok(builder.finish())
+}
+
+/// Nothing where the spec names none: no variable is the sign of it.
+fn kafka(facts: &Facts, builder: &mut Builder) -> Result<(), Problem> {
+    let Some(Kafka {
+        servers,
+        mechanism,
+        tls,
+        topic_prefix,
+        user,
+        secret,
+        password,
+    }) = Kafka::of(facts)?
+    else {
+        return Ok(());
+    };
+    builder.set(names_of::KAFKA_BOOTSTRAP_SERVERS, servers);
+    builder.set(names_of::KAFKA_MECHANISM, mechanism.to_owned());
+    builder.set(names_of::KAFKA_TLS, tls.to_string());
+    builder.set(names_of::KAFKA_TOPIC_PREFIX, topic_prefix);
+    builder.set(names_of::KAFKA_USER, user);
+    let key = Kafka::PASSWORD_KEY.to_owned();
+    builder.secret(names_of::KAFKA_PASSWORD_FILE, secret, key, &password);
+    Ok(())
 }
 
 /// The URL under which users come, as tokens name it: it must not change with the nodes or the
