@@ -85,18 +85,6 @@ async fn number(deployment: &Deployment, name: &str) -> f64 {
         .unwrap()
 }
 
-async fn wait_until_told(deployment: &Deployment) {
-    // The number is looked up from time to time: a first zero may be an old one.
-    for _ in 0..2 {
-        let looked = tokio::time::Instant::now();
-        while number(deployment, "outbox_rows").await > 0.0
-            || looked.elapsed() < Duration::from_secs(6)
-        {
-            tokio::time::sleep(PAUSE).await;
-        }
-    }
-}
-
 async fn wait_until_kafka_is(deployment: &Deployment, state: DependencyState) {
     let url = deployment.admin(Workload::Storage, paths::REPORT);
     loop {
@@ -168,7 +156,9 @@ async fn without_kafka_people_talk_on_and_are_told_later() {
     assert_eq!(listening.content().await, "meanwhile");
     assert_eq!(listening.content().await, "You said: meanwhile");
     wait_until_kafka_is(&deployment, DependencyState::Ok).await;
-    wait_until_told(&deployment).await;
+    while number(&deployment, "outbox_rows").await > 0.0 {
+        tokio::time::sleep(PAUSE).await;
+    }
 }
 
 #[tokio::test]
@@ -184,7 +174,9 @@ async fn crashes_of_kafka_and_storage_under_load_lose_double_and_reorder_no_even
     let kafka = Arc::new(Kafka::start().await.unwrap());
     let mut deployment = Deployment::start_with_kafka(Arc::clone(&kafka)).await;
     let mut options = Options::new(deployment.url("").parse().unwrap(), 4);
-    options.most_messages = Some(40);
+    // Long enough for Kafka to come back and go again.
+    options.most_messages = Some(50);
+    options.pause = Duration::from_millis(250);
     let (mut kafkas, mut storages) = (0, 0);
     let crashing = async {
         loop {
@@ -208,12 +200,23 @@ async fn crashes_of_kafka_and_storage_under_load_lose_double_and_reorder_no_even
     let readable = read::everything(&mut ran.clients).await.unwrap();
     let summary = Summary::new(&ran.history, verify::verify(&ran.history, &readable));
     assert!(summary.violations.is_empty(), "{summary}");
-    wait_until_told(&deployment).await;
 
+    let readable: Vec<_> = readable
+        .iter()
+        .flat_map(|user| &user.conversations)
+        .collect();
+    let messages: usize = readable.iter().map(|(_, messages)| messages.len()).sum();
     let topic = log(&deployment, &kafka).topic(Topic::Events);
-    let records = kafka.records(&topic).await.unwrap();
-    let (told, conversations) = as_consumers_see_it(records);
-    for (id, messages) in readable.iter().flat_map(|user| &user.conversations) {
+    let (told, conversations) = loop {
+        let records = kafka.records(&topic).await.unwrap();
+        let (told, conversations) = as_consumers_see_it(records);
+        let seen = |id| conversations.get(id).map_or(0, Vec::len);
+        if readable.iter().map(|(id, _)| seen(id)).sum::<usize>() >= messages {
+            break (told, conversations);
+        }
+        tokio::time::sleep(PAUSE).await;
+    };
+    for (id, messages) in readable {
         let ids: Vec<_> = messages.iter().map(|message| Some(message.id)).collect();
         assert_eq!(conversations[id], ids, "conversation {id}");
     }
