@@ -61,17 +61,17 @@ impl Reader {
                     let _ = positioned.send(());
                 }
             }
-            match consumer.poll(POLL) {
-                None => {}
-                Some(Ok(message)) => {
-                    if self.entries.blocking_send(entry(&message)).is_err() {
-                        return;
-                    }
-                }
+            let message = match consumer.poll(POLL) {
+                None => continue,
+                Some(Ok(message)) => message,
                 // The client connects again by itself, and goes on where it was.
                 Some(Err(error)) => {
                     tracing::debug!(error = error.to_string(), "reading from Kafka");
+                    continue;
                 }
+            };
+            if self.entries.blocking_send(entry(&message)).is_err() {
+                return;
             }
         }
     }
@@ -82,6 +82,8 @@ impl Reader {
             // Assigning needs the name of a group; nothing is ever committed in it.
             .set("group.id", format!("{}.readers", self.prefix))
             .set("enable.auto.commit", "false")
+            // For each partition, read ahead of whoever takes the entries; the default is 64 MiB.
+            .set("queued.max.messages.kbytes", "1024")
             // Where the place is gone (a topic made anew), what is there is better than a gap.
             .set("auto.offset.reset", "earliest")
             .create_with_context(self.seen.clone())
