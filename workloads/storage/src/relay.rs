@@ -31,7 +31,7 @@ const RENEW: Duration = Duration::from_secs(3);
 const BATCH: u32 = 500;
 
 /// Time between two looks at an outbox that was empty.
-const LOOK: Duration = Duration::from_millis(100);
+const LOOK: Duration = Duration::from_millis(200);
 
 /// Time between two attempts after a failure.
 const AGAIN: Duration = Duration::from_secs(1);
