@@ -8,6 +8,7 @@ export CARGO_TARGET_DIR
 # Real engines for tests: the programs of each in a folder.
 export CHATBOT_TEST_MYSQLD_ROOT ?= $(CACHE)/rootfs/mysql-9.7
 export CHATBOT_TEST_REDIS_ROOT ?= $(CACHE)/rootfs/redis-8.0
+export CHATBOT_TEST_KAFKA_ROOT ?= $(CACHE)/rootfs/kafka-4.4
 PROGRAMS = KUBECONFIG=$(STATE)/kubeconfig PATH=$(CACHE)/bin:$$PATH
 
 .DEFAULT_GOAL := help

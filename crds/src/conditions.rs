@@ -10,6 +10,8 @@ pub const STALLED: &str = "Stalled";
 pub const IDENTITY_READY: &str = "IdentityReady";
 /// MySQL takes writes, and every member is online.
 pub const MYSQL_READY: &str = "MysqlReady";
+/// Kafka takes events, as the storage workload reports it; only where the spec names one.
+pub const KAFKA_READY: &str = "KafkaReady";
 /// Redis takes writes, and every member is in step; or it is somebody else's and answers; or none is wanted.
 pub const REDIS_READY: &str = "RedisReady";
 /// Users are served, and something that can be done without is lost; `Unknown` until the whole was Ready once.

@@ -4,8 +4,8 @@ use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ChatbotDeploymentStatus, GatewaySpec, LlmSpec, LoadBalancerSpec, MysqlSpec, RedisSpec,
-    UserSpec, WorkloadSpec,
+    ChatbotDeploymentStatus, GatewaySpec, KafkaSpec, LlmSpec, LoadBalancerSpec, MysqlSpec,
+    RedisSpec, UserSpec, WorkloadSpec,
 };
 
 /// A whole chat system: load balancer, gateway, chat, user and storage workloads, and the engines
@@ -73,6 +73,9 @@ pub struct ChatbotDeploymentSpec {
     /// Cache, limits and streams: what can be lost without harm.
     #[serde(default)]
     pub redis: RedisSpec,
+    /// The log of events; without it nobody is told what is new, and everything else works.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kafka: Option<KafkaSpec>,
 
     /// What happens to volumes and the identity Secret when this object is deleted.
     #[serde(default)]

@@ -11,6 +11,7 @@
 
 pub mod conditions;
 mod deployment;
+mod kafka;
 mod llm;
 mod load_balancer;
 mod mysql;
@@ -21,6 +22,7 @@ mod status;
 mod workload;
 
 pub use deployment::{ChatbotDeployment, ChatbotDeploymentSpec, DeletionPolicy};
+pub use kafka::{ExternalKafka, KafkaSpec, SaslMechanism};
 pub use llm::{LlmSpec, Provider, SecretKey};
 pub use load_balancer::{LoadBalancerSpec, ServiceSpec, ServiceType, TlsSpec};
 pub use mysql::{ExternalMysql, ManagedMysql, MysqlSpec, OWNED_SETTINGS, StorageSpec};

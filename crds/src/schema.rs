@@ -40,6 +40,16 @@ pub(crate) fn short_strings(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
+/// A list of servers; a CEL rule, which has a sentence, checks their form.
+pub(crate) fn servers(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array",
+        "minItems": 1,
+        "maxItems": 20,
+        "items": {"type": "string", "maxLength": 260},
+    })
+}
+
 /// A list of web origins (RFC 6454 section 6.2).
 pub(crate) fn origins(_: &mut SchemaGenerator) -> Schema {
     json_schema!({

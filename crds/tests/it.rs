@@ -208,6 +208,65 @@ fn mysql_stays_where_its_data_is() {
     );
 }
 
+fn kafka(changes: Value) -> [(&'static str, Value); 1] {
+    let mut external = json!({"bootstrapServers": ["kafka.example:9093"], "secretName": "events"});
+    for (name, value) in changes.as_object().expect("changes are an object") {
+        external[name] = value.clone();
+    }
+    [("/spec/kafka/external", external)]
+}
+
+#[test]
+fn kafka_is_left_out_or_somebody_elses() {
+    accepts(&kafka(json!({})));
+    let spec = object(&kafka(json!({}))).spec;
+    let external = spec.kafka.expect("it is there").external;
+    assert_eq!(external.mechanism.name(), "SCRAM-SHA-512");
+    assert_eq!(
+        (external.tls, external.topic_prefix.as_str()),
+        (true, "chatbot")
+    );
+    assert_eq!(object(&[]).spec.kafka, None);
+    // It may come and go.
+    accepts_update(&[], &kafka(json!({})));
+    accepts_update(&kafka(json!({})), &[]);
+}
+
+#[test]
+fn kafka_servers_are_hosts_with_ports() {
+    for good in [
+        "k:1",
+        "kafka-0.kafka.example:9093",
+        "192.0.2.1:9092",
+        "[2001:db8::1]:9092",
+    ] {
+        accepts(&kafka(json!({"bootstrapServers": [good]})));
+    }
+    for bad in [
+        "kafka.example",
+        "kafka.example:",
+        ":9092",
+        "http://k:9092",
+        "k:9092,l:9092",
+        "k:123456",
+    ] {
+        rejects(
+            &kafka(json!({"bootstrapServers": ["k:1", bad]})),
+            "bootstrapServers must be host:port",
+        );
+    }
+}
+
+#[test]
+fn kafka_gets_no_password_that_can_be_read_on_the_way() {
+    accepts(&kafka(json!({"mechanism": "PLAIN", "tls": true})));
+    accepts(&kafka(json!({"mechanism": "SCRAM-SHA-256", "tls": false})));
+    rejects(
+        &kafka(json!({"mechanism": "PLAIN", "tls": false})),
+        "PLAIN sends the password as it is",
+    );
+}
+
 #[test]
 fn mysql_has_a_size_that_can_keep_a_majority() {
     for replicas in [1, 3, 5, 7] {

@@ -6,6 +6,8 @@ source "$(dirname "${BASH_SOURCE[0]}")/sid.sh"
 
 IMAGES=$CACHE/images
 ENGINES=(mysql:9.7 nginx:1.30 redis:8.0) # stand-ins, under the official names
+# shellcheck disable=SC2034 # read by `images rootfs`
+TEST_ENGINES=(kafka:4.4) # for tests outside the cluster, no image
 OURS=(chatbot chatbot-operator groq-mock) # each a program of the workspace
 SYSTEM=(pause coredns metrics-server local-path-provisioner)
 RUST_OUT=$CARGO_TARGET_DIR/x86_64-unknown-linux-gnu/debug

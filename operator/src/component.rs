@@ -51,6 +51,11 @@ pub trait Component: Send + Sync + 'static {
         true
     }
 
+    /// Whether the spec may stop asking for it: its conditions go then.
+    fn optional(&self) -> bool {
+        false
+    }
+
     /// What must be read before it is validated. A change of one of these Secrets starts a reconcile.
     fn references(&self, spec: &ChatbotDeploymentSpec) -> References;
 

@@ -1,5 +1,6 @@
 //! The components, except MySQL as the operator runs it: a folder or file each.
 
+pub mod external_kafka;
 pub mod external_mysql;
 pub mod identity;
 pub mod load_balancer;

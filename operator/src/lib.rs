@@ -18,6 +18,7 @@ pub mod engine;
 pub mod facts;
 pub mod http;
 pub mod invalid;
+pub mod kafka;
 pub mod labels;
 pub mod lease;
 pub mod live;

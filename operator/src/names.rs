@@ -9,6 +9,8 @@ pub const IDENTITY: &str = "identity";
 pub const MYSQL: &str = "mysql";
 /// The Redis component.
 pub const REDIS: &str = "redis";
+/// The Kafka component.
+pub const KAFKA: &str = "kafka";
 /// The migration component.
 pub const MIGRATION: &str = "migration";
 /// The load balancer component.

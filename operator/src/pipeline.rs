@@ -134,6 +134,27 @@ impl<C: Component> Pipeline<C> {
         }
     }
 
+    /// Takes back what was said of a component that the spec no longer asks for.
+    async fn not_asked_for(&self, object: &ChatbotDeployment) -> Ended {
+        let writes = self.writes();
+        let said = object.status.as_ref().is_some_and(|status| {
+            let mut conditions = status.conditions.iter();
+            conditions.any(|condition| writes.contains(&condition.type_.as_str()))
+        });
+        if self.component.optional()
+            && said
+            && let Err(error) = self.writer.withdraw(object).await
+        {
+            return Ended {
+                outcome: Outcome::Failed(error),
+                news: Vec::new(),
+                notices: Vec::new(),
+                look_again: SOON,
+            };
+        }
+        skipped("not asked for")
+    }
+
     /// Says that the component is not ready, and keeps what was last known of its parts.
     fn not_ready(&self, object: &ChatbotDeployment, reason: Reason, message: &str) -> Statement {
         let status = object.status.clone().unwrap_or_default();
@@ -189,7 +210,7 @@ impl<C: Component> Reconciler for Pipeline<C> {
             return skipped(why);
         }
         if !self.component.wanted(&object.spec) {
-            return skipped("not asked for");
+            return self.not_asked_for(&object).await;
         }
         match self.reach(context, &object).await {
             Ok(Reached::Observed(observed)) => {

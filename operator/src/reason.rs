@@ -81,6 +81,12 @@ pub enum Reason {
     RedisRefused,
     /// Redis answers, and something else is wrong.
     RedisFailing,
+    /// Kafka does not answer.
+    KafkaUnreachable,
+    /// Kafka refuses the credentials.
+    KafkaRefused,
+    /// Kafka answers, and something else is wrong.
+    KafkaFailing,
     /// The model API does not answer.
     ModelUnreachable,
     /// The model API refuses the key.
@@ -128,6 +134,9 @@ impl Reason {
             | Self::RedisUnreachable
             | Self::RedisRefused
             | Self::RedisFailing
+            | Self::KafkaUnreachable
+            | Self::KafkaRefused
+            | Self::KafkaFailing
             | Self::ModelUnreachable
             | Self::ModelKeyRefused
             | Self::ModelFailing

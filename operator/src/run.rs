@@ -15,6 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
 use crate::component::Component;
+use crate::components::external_kafka::ExternalKafka;
 use crate::components::external_mysql::ExternalMysql;
 use crate::components::identity::Identity;
 use crate::components::load_balancer::LoadBalancer;
@@ -59,16 +60,24 @@ fn expected() -> Vec<Expected> {
         name,
         without: None,
     };
+    let helpful = |condition, name, without| Expected {
+        condition,
+        name,
+        without: Some(without),
+    };
     vec![
         needed(conditions::IDENTITY_READY, "identity"),
         needed(conditions::MYSQL_READY, "mysql"),
-        Expected {
-            condition: conditions::REDIS_READY,
-            name: "redis",
-            without: Some(
-                "each gateway keeps limits for itself, a stream is resumed only where it is made, and a token is refused only when it ends",
-            ),
-        },
+        helpful(
+            conditions::REDIS_READY,
+            "redis",
+            "each gateway keeps limits for itself, a stream is resumed only where it is made, and a token is refused only when it ends",
+        ),
+        helpful(
+            conditions::KAFKA_READY,
+            "kafka",
+            "events wait in MySQL, and nobody is told what is new",
+        ),
         needed(conditions::SCHEMA_READY, "migration"),
         needed(conditions::USER_READY, "user"),
         needed(conditions::STORAGE_READY, "storage"),
@@ -85,6 +94,7 @@ fn controllers(client: &Client, all: &mut Controllers) {
     all.component(Mysql, client);
     all.component(ExternalMysql, client);
     all.component(Redis, client);
+    all.component(ExternalKafka, client);
     all.component(Migration, client);
     for workload in Workload::ALL {
         all.component(WorkloadComponent(workload), client);

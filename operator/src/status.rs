@@ -125,6 +125,20 @@ impl Writer {
         Ok(news)
     }
 
+    /// Takes back everything that was said of an object.
+    ///
+    /// # Errors
+    /// The API server refused or did not answer.
+    pub async fn withdraw(&self, object: &ChatbotDeployment) -> Result<(), Error> {
+        let nothing = Written {
+            conditions: Vec::new(),
+            fields: Map::new(),
+        };
+        self.send(object, &nothing).await?;
+        self.lock().remove(&object.uid().unwrap_or_default());
+        Ok(())
+    }
+
     /// Forgets what was written for objects that are not in the list.
     pub fn retain(&self, uids: &std::collections::HashSet<String>) {
         self.lock().retain(|uid, _| uids.contains(uid));

@@ -1,7 +1,8 @@
-//! Sums up what the components say: `Ready`, `Reconciling`, `Stalled`, `waitingFor`.
+//! Sums up what the components say: `Ready`, `Reconciling`, `Stalled`, `Degraded`, `waitingFor`.
 //!
 //! The form is kstatus', so that `kubectl wait`, Flux and Argo CD understand it: at most one of
-//! `Reconciling` and `Stalled` is true, and both are false when `Ready` is true.
+//! `Reconciling` and `Stalled` is true, and both are false when `Ready` is true. `Degraded` stands
+//! beside them: what the system does without for a while makes it no less ready.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -232,11 +233,14 @@ fn missing(
     generation: Option<i64>,
 ) -> Option<(Reason, String)> {
     let Expected {
-        condition, name, ..
+        condition,
+        name,
+        without,
     } = expected;
     let Some(found) = present.iter().find(|present| present.type_ == *condition) else {
-        // The model is told by the chat workload once it runs, and by no one before.
-        return (*condition != conditions::MODEL_READY)
+        // The model is told by the chat workload once it runs, and by no one before; of what can be done without,
+        // nothing is said where it is not asked for.
+        return (*condition != conditions::MODEL_READY && without.is_none())
             .then(|| (Reason::Starting, format!("{name}: not begun")));
     };
     if found.observed_generation < generation {
@@ -399,6 +403,19 @@ mod tests {
     fn a_new_spec_of_what_can_be_done_without_is_waited_for() {
         let whole = with_redis(Reason::Ready, 1, Reason::Degraded);
         assert_eq!(whole.reason, Reason::RollingOut);
+    }
+
+    #[test]
+    fn what_nobody_asked_for_is_not_waited_for() {
+        let object = object(&[
+            ("MysqlReady", Reason::Ready, "", 2),
+            ("ChatReady", Reason::Ready, "", 2),
+        ]);
+        let whole = sum_up(&object, &EXPECTED);
+        assert_eq!(
+            (whole.reason, whole.lost),
+            (Reason::Ready, Some(Vec::new()))
+        );
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! The engine is the shared system's, used as an external MySQL with schemas of each test's own.
 
 use chatbot_crds::conditions::{
-    CHAT_READY, MODEL_READY, MYSQL_READY, READY, SCHEMA_READY, STALLED,
+    CHAT_READY, DEGRADED, KAFKA_READY, MODEL_READY, MYSQL_READY, READY, SCHEMA_READY, STALLED,
 };
 use chatbot_e2e::faults::restarts;
 use chatbot_e2e::mysql::EXTERNAL_SECRET;
@@ -104,6 +104,52 @@ async fn a_model_api_that_refuses_the_key_is_told_until_the_key_is_right() -> Re
             namespace.secret("model", &[("api-key", "right")]).await
         })
         .await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_kafka_that_cannot_be_reached_degrades_the_system_and_no_more() -> Result<()> {
+    test("kafka-unreachable", async |namespace| {
+        let account = [("username", "chatbot"), ("password", "secret")];
+        namespace.secret("events", &account).await?;
+        let nowhere = "nobody.example.svc:9092";
+        let external = json!({"bootstrapServers": [nowhere], "secretName": "events", "tls": false});
+        let spec = merged(
+            borrowing(namespace).await?,
+            json!({"kafka": {"external": external}}),
+        );
+        let system = System::apply(namespace, "chat", spec).await?;
+        system.ready(wait::LONG).await?;
+        system
+            .reason(KAFKA_READY, "KafkaUnreachable", &[nowhere])
+            .await?;
+        let degraded = |status: &'static str| {
+            move |system: &_| {
+                condition(system, DEGRADED)
+                    .is_some_and(|condition| condition.status == status)
+                    .then_some(())
+            }
+        };
+        system
+            .until("Degraded true", wait::SHORT, degraded("True"))
+            .await?;
+        system.ready(wait::SHORT).await?;
+        let person = Person::register(&system.url().await?).await?;
+        person.ask(None, "hello").await?;
+
+        // Nobody asks for it any more, and it is no longer spoken of.
+        system.change(json!({"kafka": null})).await?;
+        system
+            .until("no KafkaReady", wait::SHORT, |system| {
+                condition(system, KAFKA_READY).is_none().then_some(())
+            })
+            .await?;
+        system
+            .until("Degraded false", wait::SHORT, degraded("False"))
+            .await?;
+        system.ready(wait::LONG).await?;
+        Ok(())
     })
     .await
 }

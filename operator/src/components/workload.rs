@@ -18,7 +18,7 @@ use crate::reason::{Class, Problem, Reason};
 use crate::redis::connection;
 use crate::reports::{self, Reasons};
 use crate::rollout::{Rollout, rollout};
-use crate::{labels, names};
+use crate::{kafka, labels, names};
 
 mod environment;
 mod template;
@@ -96,6 +96,9 @@ impl Component for WorkloadComponent {
         }
         if uses_redis(self.0) {
             secrets.extend(connection::secret(spec));
+        }
+        if uses_kafka(self.0) {
+            secrets.extend(kafka::secret(spec));
         }
         if self.0 == Workload::Chat {
             secrets.extend(spec.llm.api_key.as_ref().map(|key| key.name.clone()));
@@ -218,6 +221,12 @@ const fn uses_redis(workload: Workload) -> bool {
         workload,
         Workload::Gateway | Workload::Chat | Workload::User
     )
+}
+
+/// Whether a workload tells events, or reads them.
+#[must_use]
+const fn uses_kafka(workload: Workload) -> bool {
+    matches!(workload, Workload::Gateway | Workload::Storage)
 }
 
 const fn spec_of(workload: Workload, spec: &ChatbotDeploymentSpec) -> &WorkloadSpec {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use chatbot_contract::Workload;
 use chatbot_crds::ChatbotDeployment;
+use chatbot_operator::components::external_kafka::ExternalKafka;
 use chatbot_operator::components::identity::Identity;
 use chatbot_operator::components::workload::WorkloadComponent;
 use chatbot_operator::context::Context;
@@ -214,4 +215,24 @@ async fn a_status_is_not_written_for_an_object_that_was_made_again() {
         ended.outcome
     );
     assert_eq!(condition(&api, "ChatReady"), Value::Null);
+}
+
+#[tokio::test]
+async fn what_was_said_of_a_kafka_that_nobody_asks_for_any_more_is_taken_back() {
+    let api = api();
+    let asked = |kafka: Value| {
+        let mut object = api.object(OBJECT).unwrap();
+        object["spec"]["kafka"] = kafka;
+        api.put(OBJECT, object);
+    };
+    let kafka = Pipeline::new(ExternalKafka, api.client());
+    asked(json!({"external": {"bootstrapServers": ["k:9092"], "secretName": "kafka"}}));
+    reconcile(&kafka, &api).await;
+    assert_eq!(condition(&api, "KafkaReady")["reason"], "SecretMissing");
+    asked(Value::Null);
+    reconcile(&kafka, &api).await;
+    assert_eq!(condition(&api, "KafkaReady"), Value::Null);
+    api.writes();
+    reconcile(&kafka, &api).await;
+    assert_eq!(api.writes(), [""; 0]);
 }

@@ -35,6 +35,8 @@ pub mod storage {
     pub const CONVERSATION: &str = "/internal/v1/conversations/{conversation_id}";
     /// `GET` a page of messages, in order.
     pub const MESSAGES: &str = "/internal/v1/conversations/{conversation_id}/messages";
+    /// `GET` the [`crate::conversations::MessageOut`] that a [`super::MessageAtIn`] names.
+    pub const MESSAGE: &str = "/internal/v1/conversations/{conversation_id}/message";
 }
 
 /// Paths of the user workload.
@@ -51,6 +53,14 @@ pub mod user {
     pub const ME: &str = "/internal/v1/me";
     /// `GET` the JSON Web Key Set (RFC 7517) of access tokens.
     pub const JWKS: &str = "/internal/v1/jwks";
+}
+
+/// Names a message of a conversation.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MessageAtIn {
+    /// Its place.
+    pub seq: u64,
 }
 
 /// Stores the message of a user: the first half of a turn.

@@ -7,6 +7,7 @@
 pub mod accounts;
 pub mod conversations;
 pub mod error;
+pub mod events;
 pub mod internal;
 pub mod turns;
 

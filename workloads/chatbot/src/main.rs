@@ -1,5 +1,6 @@
 //! The one binary of the workloads.
 
+mod dead_letters;
 mod migrate;
 mod runtime;
 

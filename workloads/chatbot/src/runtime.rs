@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::dead_letters::{self, ReplayError};
 use crate::migrate::{self, MigrateError};
 
 /// The chatbot: one program, run once for each workload.
@@ -31,6 +32,9 @@ enum Command {
     Storage(Process<chatbot_storage::Config>),
     /// Brings the database up to date and ends.
     Migrate(migrate::Config),
+    /// Deals with records that no consumer could handle.
+    #[command(subcommand)]
+    DeadLetters(dead_letters::Command),
     /// Prints the description of the public interface and ends.
     Openapi,
 }
@@ -69,14 +73,20 @@ pub(crate) enum RunError {
     /// The database was not brought up to date.
     #[error(transparent)]
     Migrate(#[from] MigrateError),
+    /// Dead letters were not put back.
+    #[error(transparent)]
+    Replay(#[from] ReplayError),
 }
 
 impl RunError {
     /// One of [`exit`], or 1; 2 is clap's, for arguments.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
-            Self::Config(_) | Self::Telemetry(_) => exit::CONFIGURATION,
+            Self::Config(_) | Self::Telemetry(_) | Self::Replay(ReplayError::Config(_)) => {
+                exit::CONFIGURATION
+            }
             Self::Migrate(error) => error.exit_code(),
+            Self::Replay(ReplayError::Kafka(_)) => exit::TRY_LATER,
             Self::Listen { .. } | Self::Signal(_) | Self::Serve(_) => 1,
         }
     }
@@ -102,6 +112,10 @@ impl Cli {
             Command::Migrate(config) => {
                 telemetry::init(&config.log)?;
                 Ok(migrate::run(config).await?)
+            }
+            Command::DeadLetters(command) => {
+                telemetry::init(command.log())?;
+                Ok(command.run().await?)
             }
             Command::Openapi => {
                 print!("{}", chatbot_gateway::openapi::json());

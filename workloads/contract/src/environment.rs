@@ -53,6 +53,18 @@ pub const REDIS_USER: &str = "CHATBOT_REDIS_USER";
 pub const REDIS_PASSWORD_FILE: &str = "CHATBOT_REDIS_PASSWORD_FILE";
 /// `true` to speak TLS, checked with the system's roots.
 pub const REDIS_TLS: &str = "CHATBOT_REDIS_TLS";
+/// Kafka servers to begin with, `host:port` separated by commas. Absent: no events are told.
+pub const KAFKA_BOOTSTRAP_SERVERS: &str = "CHATBOT_KAFKA_BOOTSTRAP_SERVERS";
+/// Kafka user.
+pub const KAFKA_USER: &str = "CHATBOT_KAFKA_USER";
+/// File with the user's password.
+pub const KAFKA_PASSWORD_FILE: &str = "CHATBOT_KAFKA_PASSWORD_FILE";
+/// SASL mechanism: `SCRAM-SHA-512`, `SCRAM-SHA-256` or `PLAIN`.
+pub const KAFKA_MECHANISM: &str = "CHATBOT_KAFKA_MECHANISM";
+/// `true` for TLS with the system's roots.
+pub const KAFKA_TLS: &str = "CHATBOT_KAFKA_TLS";
+/// What topic names begin with ([`crate::events::Topic`]).
+pub const KAFKA_TOPIC_PREFIX: &str = "CHATBOT_KAFKA_TOPIC_PREFIX";
 
 /// `groq`, `openai-compatible` or `echo`.
 pub const LLM_PROVIDER: &str = "CHATBOT_LLM_PROVIDER";

@@ -4,6 +4,7 @@
 //! other reads. Both sides name these items, so a change that one of them forgets does not compile.
 
 pub mod environment;
+pub mod events;
 pub mod identity;
 pub mod mysql;
 pub mod redis;

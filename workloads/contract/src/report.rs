@@ -28,6 +28,8 @@ pub enum DependencyName {
     Mysql,
     /// Cache, limits and streams.
     Redis,
+    /// The log of events.
+    Kafka,
     /// The model API.
     Model,
 }

@@ -1,11 +1,7 @@
 //! `/v1/chat`: a turn, streamed or whole; going on with its stream; stopping its answer.
 
-use std::convert::Infallible;
-use std::time::Duration;
-
 use axum::extract::State;
-use axum::http::{HeaderName, HeaderValue, StatusCode};
-use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use chatbot_api::error::ErrorOut;
 use chatbot_api::turns::{ChatIn, TurnEvent, TurnOut};
@@ -15,15 +11,9 @@ use futures::{Stream, StreamExt as _, future, stream};
 use uuid::Uuid;
 
 use crate::limit::Shown;
+use crate::sse;
 use crate::tokens::SignedIn;
 use crate::turn::{self, Asked, Turns, What};
-
-/// Time without an event after which a comment is sent, so that nothing between takes the
-/// connection for dead.
-const HEARTBEAT: Duration = Duration::from_secs(15);
-
-/// Tells nginx to pass each event on at once.
-const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// Sends a message and gets the answer.
 ///
@@ -112,20 +102,8 @@ async fn stream_of(
             },
         })
     });
-    let events = stream::once(future::ready(first)).chain(rest).map(|said| {
-        let turn::Event { id, event } = said;
-        let data = serde_json::to_string(&event).expect("an event can be written as JSON");
-        let sent = Event::default().event(event.name()).data(data);
-        Ok::<_, Infallible>(match id {
-            Some(id) => sent.id(id),
-            None => sent,
-        })
-    });
-    let mut response = Sse::new(events)
-        .keep_alive(KeepAlive::new().interval(HEARTBEAT))
-        .into_response();
-    response
-        .headers_mut()
-        .insert(ACCEL_BUFFERING, HeaderValue::from_static("no"));
-    Ok(response)
+    let events = stream::once(future::ready(first)).chain(rest);
+    Ok(sse::response(events.map(|turn::Event { id, event }| {
+        sse::event(event.name(), id, &event)
+    })))
 }

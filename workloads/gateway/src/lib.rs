@@ -2,18 +2,22 @@
 //!
 //! It owns nothing durable: it checks who asks ([`tokens`]), passes requests on to the workload that
 //! owns their subject, keeps a client's turn alive while the process that answers it changes
-//! ([`turn`]), and keeps everyone within limits ([`limit`]).
+//! ([`turn`]), keeps everyone within limits ([`limit`]), and tells each user what is new ([`events`]).
 
 mod accounts;
 pub mod address;
 mod chat;
 mod conversations;
+pub mod events;
 pub mod limit;
 pub mod openapi;
 mod page;
 mod socket;
+mod sse;
 pub mod tokens;
 pub mod turn;
+
+use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::FromRef;
@@ -28,6 +32,7 @@ use chatbot_runtime::client::{self, Client};
 use chatbot_runtime::config::ConfigError;
 use chatbot_runtime::context::{Context, Shutdown};
 use chatbot_runtime::error::SHOULD_RETRY;
+use chatbot_runtime::events::{Consumed, KafkaConfig, KafkaLog};
 use chatbot_runtime::redis::{self, Redis};
 use chatbot_runtime::revocations::Revocations;
 use chatbot_runtime::serve::Service;
@@ -35,6 +40,7 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 use url::Url;
 
 use address::Addresses;
+use events::Events;
 use limit::Limits;
 use tokens::Tokens;
 use turn::Turns;
@@ -70,6 +76,9 @@ pub struct Config {
     /// The way to Redis.
     #[command(flatten)]
     pub redis: redis::Config,
+    /// The way to Kafka, where there is one.
+    #[command(flatten)]
+    pub kafka: KafkaConfig,
 }
 
 /// What handlers use.
@@ -85,6 +94,8 @@ pub struct AppState {
     pub limits: Limits,
     /// Knows where a request comes from.
     pub addresses: Addresses,
+    /// What users are told without asking, where there is a log of events.
+    pub events: Option<Events>,
     /// How sessions learn of the end.
     pub shutdown: Shutdown,
 }
@@ -145,7 +156,10 @@ pub fn service(config: Config, context: &Context) -> Result<Service, ConfigError
         trust_forwarded_for,
         limits,
         redis,
+        kafka,
     } = config;
+    let kafka = kafka.settings()?.map(KafkaLog::new).transpose()?;
+    let events = kafka.as_ref().map(|_| Events::default());
     let cors = cors(&cors_origins)?;
     let auth = InternalAuth::load(&auth, context.workload)?;
     let http = client::http();
@@ -176,6 +190,7 @@ pub fn service(config: Config, context: &Context) -> Result<Service, ConfigError
         addresses: Addresses {
             trust_forwarded_for,
         },
+        events: events.clone(),
         shutdown: context.shutdown.clone(),
     };
     let mut router = router(state);
@@ -183,7 +198,22 @@ pub fn service(config: Config, context: &Context) -> Result<Service, ConfigError
         router = router.layer(cors);
     }
     let service = Service::new(router).background("key set", tokens.follow(gate));
-    Ok(redis::watched(service, redis, &context.health))
+    let service = redis::watched(service, redis, &context.health);
+    Ok(match kafka.zip(events) {
+        Some((kafka, events)) => following(service, kafka, events, context),
+        None => service,
+    })
+}
+
+/// Adds what reads the log of events. Nothing waits for it: without Kafka nobody is told anything.
+fn following(service: Service, kafka: KafkaLog, events: Events, context: &Context) -> Service {
+    let consumed = Consumed::new(&context.metrics);
+    let (health, watched) = (context.health.clone(), kafka.clone());
+    service
+        .background("Kafka watch", async move {
+            watched.watch(|seen| health.report(seen)).await;
+        })
+        .background("events", events.follow(Arc::new(kafka), consumed))
 }
 
 /// All routes.
@@ -206,6 +236,7 @@ pub fn router(state: AppState) -> Router {
             "/v1/conversations/{conversation_id}/messages",
             get(conversations::messages),
         )
+        .route("/v1/events", get(events::stream))
         .route("/v1/ws", any(socket::upgrade))
         .route("/.well-known/jwks.json", get(accounts::jwks))
         .with_state(state)

@@ -8,7 +8,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use crate::socket::frames::{ClientFrame, ServerFrame};
-use crate::{accounts, chat, conversations};
+use crate::{accounts, chat, conversations, events};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -19,13 +19,14 @@ use crate::{accounts, chat, conversations};
             `ServerFrame` from it. A client authenticates with its first frame within 10 seconds, or with the \
             subprotocols `chatbot.v1, bearer.<access token>`. Close codes: 1001 the server ends, connect again; \
             1003 a binary frame; 1011 a defect; 4401 no valid access token, or it has expired; 4408 no access \
-            token in time.",
+            token in time. What is new of the user comes as `UserEvent` frames, without being asked for.",
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
     paths(
         accounts::register, accounts::login, accounts::refresh, accounts::logout, accounts::me, accounts::jwks,
         chat::chat, chat::resume, chat::cancel,
-        conversations::list, conversations::read, conversations::delete, conversations::messages
+        conversations::list, conversations::read, conversations::delete, conversations::messages,
+        events::stream
     ),
     components(schemas(ClientFrame, ServerFrame)),
     security(("access_token" = [])),

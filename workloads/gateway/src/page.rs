@@ -23,7 +23,7 @@ macro_rules! asset {
     };
 }
 
-const FILES: [File; 18] = [
+const FILES: [File; 19] = [
     File {
         path: "/",
         content: include_str!("../../web/index.html"),
@@ -35,6 +35,7 @@ const FILES: [File; 18] = [
     asset!("entrance.js"),
     asset!("http.js"),
     asset!("icon.svg"),
+    asset!("live.js"),
     asset!("log.js"),
     asset!("markdown.js"),
     asset!("message.js"),

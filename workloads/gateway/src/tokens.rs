@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use axum::extract::{FromRef, FromRequestParts};
-use axum::http::request::Parts;
+use axum::http::{HeaderMap, request::Parts};
 use chatbot_api::internal::user;
 use chatbot_contract::identity::ACCESS_TOKEN_AUDIENCE;
 use chatbot_runtime::auth::{Caller, bearer};
@@ -57,6 +57,15 @@ pub struct Identity {
     pub expires_at: u64,
     /// The session it belongs to.
     pub session: Option<Uuid>,
+}
+
+impl Identity {
+    /// How long the token still holds.
+    #[must_use]
+    pub fn left(&self) -> Duration {
+        let now = jsonwebtoken::get_current_timestamp();
+        Duration::from_secs(self.expires_at.saturating_sub(now))
+    }
 }
 
 #[derive(Deserialize)]
@@ -144,6 +153,19 @@ impl Tokens {
         }
     }
 
+    /// Checks the token of an `Authorization: Bearer` header.
+    ///
+    /// # Errors
+    /// 401 when there is none or it does not hold; 503 when its key cannot be asked for.
+    pub async fn identify(&self, headers: &HeaderMap) -> Result<Identity, ApiError> {
+        let token = bearer(headers).ok_or_else(|| {
+            ApiError::unauthenticated(
+                "log in, and send the access token in the header Authorization: Bearer",
+            )
+        })?;
+        self.verify(token).await
+    }
+
     /// Keeps the key set fresh for ever, and opens `gate` when there is one.
     pub async fn follow(self, gate: Gate) {
         loop {
@@ -198,12 +220,7 @@ where
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let token = bearer(&parts.headers).ok_or_else(|| {
-            ApiError::unauthenticated(
-                "log in, and send the access token in the header Authorization: Bearer",
-            )
-        })?;
-        let identity = Tokens::from_ref(state).verify(token).await?;
+        let identity = Tokens::from_ref(state).identify(&parts.headers).await?;
         let Ok(shown) = Shown::from_request_parts(parts, state).await;
         Limits::from_ref(state)
             .request(identity.user, &shown)

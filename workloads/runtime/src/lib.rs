@@ -1,4 +1,4 @@
-//! How a workload runs: configuration, telemetry, shutdown, errors, HTTP layers, authentication, and the ways to MySQL and Redis.
+//! How a workload runs: configuration, telemetry, shutdown, errors, HTTP layers, authentication, the ways to MySQL and Redis, and events.
 //!
 //! A workload is a library with a `Config` (clap arguments that read the environment) and a function
 //! that makes a [`serve::Service`] of it. The binary parses, makes a [`context::Context`], asks the
@@ -10,6 +10,7 @@ pub mod client;
 pub mod config;
 pub mod context;
 pub mod error;
+pub mod events;
 pub mod extract;
 pub mod health;
 pub mod host;

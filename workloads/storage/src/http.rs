@@ -8,7 +8,9 @@ use axum::http::StatusCode;
 use axum::routing::{get, post, put};
 use chatbot_api::conversations::{ConversationOut, MessageOut, Page, PageIn};
 use chatbot_api::error::ErrorCode;
-use chatbot_api::internal::{AnswerIn, BeginTurnIn, BeginTurnOut, TurnStateOut, storage};
+use chatbot_api::internal::{
+    AnswerIn, BeginTurnIn, BeginTurnOut, MessageAtIn, TurnStateOut, storage,
+};
 use chatbot_api::turns::TurnOut;
 use chatbot_runtime::auth::{Caller, InternalAuth};
 use chatbot_runtime::error::ApiError;
@@ -67,6 +69,7 @@ pub fn router<S: Store>(state: AppState<S>) -> Router {
             get(conversation::<S>).delete(delete::<S>),
         )
         .route(storage::MESSAGES, get(messages::<S>))
+        .route(storage::MESSAGE, get(message::<S>))
         .with_state(state)
 }
 
@@ -129,6 +132,15 @@ async fn messages<S: Store>(
         all.messages(caller.user, id, page.cursor.as_deref(), page.limit)
             .await?,
     ))
+}
+
+async fn message<S: Store>(
+    State(all): All<S>,
+    caller: Caller,
+    Path(id): Path<Uuid>,
+    Query(at): Query<MessageAtIn>,
+) -> Result<axum::Json<MessageOut>, ApiError> {
+    Ok(axum::Json(all.message(caller.user, id, at.seq).await?))
 }
 
 async fn delete<S: Store>(

@@ -2,11 +2,13 @@
 //!
 //! [`service::Conversations`] is the domain, [`store::Store`] its port to the database, [`http`] its
 //! interface. Order inside a conversation is a `seq` that is given under the lock of the
-//! conversation's row; the effect of an idempotency key is in the same transaction as the key.
+//! conversation's row; the effect of an idempotency key is in the same transaction as the key, and
+//! so is the event that tells of it ([`store::outbox`]), which the [`relay`] hands to Kafka.
 
 pub mod crypto;
 pub mod cursor;
 pub mod http;
+pub mod relay;
 pub mod service;
 pub mod store;
 
@@ -18,6 +20,7 @@ use chatbot_contract::environment;
 use chatbot_runtime::auth::{InternalAuth, InternalAuthConfig};
 use chatbot_runtime::config::{ConfigError, secret_json};
 use chatbot_runtime::context::Context;
+use chatbot_runtime::events::{KafkaConfig, KafkaLog};
 use chatbot_runtime::health::Gate;
 use chatbot_runtime::mysql::{self, Database};
 use chatbot_runtime::serve::Service;
@@ -25,8 +28,9 @@ use sqlx::migrate::Migrator;
 
 use crypto::Ring;
 use http::AppState;
+use relay::Relay;
 use service::Conversations;
-use store::{MysqlStore, Store};
+use store::{Events, MysqlStore, Store};
 
 /// The schema, step by step.
 pub static MIGRATIONS: Migrator = sqlx::migrate!();
@@ -47,6 +51,9 @@ pub struct Config {
     /// The way to MySQL.
     #[command(flatten)]
     pub mysql: mysql::Config,
+    /// The way to Kafka, where there is one.
+    #[command(flatten)]
+    pub kafka: KafkaConfig,
     /// File with the key ring that wraps data keys.
     #[arg(long, env = environment::KEY_RING_FILE)]
     pub key_ring_file: PathBuf,
@@ -60,13 +67,21 @@ pub fn service(config: Config, context: &Context) -> Result<Service, ConfigError
     let Config {
         auth,
         mysql,
+        kafka,
         key_ring_file,
     } = config;
     let auth = InternalAuth::load(&auth, context.workload)?;
     let ring = Ring::new(secret_json(environment::KEY_RING_FILE, &key_ring_file)?)
         .map_err(|error| ConfigError::invalid(environment::KEY_RING_FILE, error.to_string()))?;
     let database = Database::new(mysql);
-    let conversations = Arc::new(Conversations::new(MysqlStore::new(database.clone()), ring));
+    let kafka = kafka.settings()?.map(KafkaLog::new).transpose()?;
+    let events = if kafka.is_some() {
+        Events::Written
+    } else {
+        Events::Left
+    };
+    let store = MysqlStore::new(database.clone(), events);
+    let conversations = Arc::new(Conversations::new(store.clone(), ring));
 
     let health = context.health.clone();
     let gate = health.gate("MySQL with its schema");
@@ -76,9 +91,34 @@ pub fn service(config: Config, context: &Context) -> Result<Service, ConfigError
         conversations,
         auth,
     });
-    Ok(Service::new(router)
+    let service = Service::new(router)
         .background("MySQL watch", watching)
-        .background("sweep", sweeping))
+        .background("sweep", sweeping);
+    Ok(match kafka {
+        Some(kafka) => relaying(service, store, kafka, context),
+        None => service,
+    })
+}
+
+/// Adds what hands events to Kafka. Nothing waits for it: without Kafka the outbox grows.
+fn relaying(service: Service, store: MysqlStore, kafka: KafkaLog, context: &Context) -> Service {
+    let relay = Arc::new(Relay::new(
+        Arc::new(store),
+        Arc::new(kafka.clone()),
+        &context.metrics,
+    ));
+    let measuring = Arc::clone(&relay);
+    let (health, watched) = (context.health.clone(), kafka.clone());
+    let shutdown = context.shutdown.clone();
+    service
+        .background("Kafka watch", async move {
+            watched.watch(|seen| health.report(seen)).await;
+        })
+        .background("outbox numbers", async move { measuring.measure().await })
+        .background("relay", async move {
+            kafka.make_topics().await;
+            relay.run(&shutdown).await;
+        })
 }
 
 /// Ends deletions that were cut off, from time to time; the first time that works, the schema is there.

@@ -308,6 +308,20 @@ impl<S: Store> Conversations<S> {
         })
     }
 
+    /// The message at a place of a conversation.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn message(&self, user: Uuid, id: Uuid, seq: u64) -> Result<MessageOut, Error> {
+        let after = seq.saturating_sub(1);
+        let rows = self.store.messages(user, id, after, 1).await?;
+        let row = rows
+            .into_iter()
+            .find(|row| row.seq == seq)
+            .ok_or(store::Error::NotFound)?;
+        opened(&self.keys.get(&self.store, user).await?, row)
+    }
+
     /// Removes a conversation and everything in it.
     ///
     /// # Errors

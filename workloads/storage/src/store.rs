@@ -5,6 +5,7 @@
 //! to find its own traces and change nothing more.
 
 mod mysql;
+pub mod outbox;
 
 use chatbot_api::conversations::Role;
 use chatbot_api::turns::Usage;
@@ -13,7 +14,7 @@ use uuid::Uuid;
 use crate::crypto::WrappedKey;
 use crate::cursor::ConversationCursor;
 
-pub use mysql::MysqlStore;
+pub use mysql::{Events, MysqlStore};
 
 /// Why a step was not done.
 #[derive(Debug, thiserror::Error)]

@@ -3,5 +3,6 @@
 pub mod groq;
 mod guard;
 pub mod history;
+pub mod kafka;
 pub mod mysql;
 pub mod redis;

@@ -3,6 +3,7 @@
 import { Api } from "./api.js";
 import { el, explained, failureNote, iconButton } from "./dom.js";
 import { Entrance } from "./entrance.js";
+import { Live } from "./live.js";
 import { Session } from "./session.js";
 import { Sidebar } from "./sidebar.js";
 import { Thread } from "./thread.js";
@@ -25,8 +26,9 @@ function enter() {
   if (room !== null && room.user !== session.user.id) leave();
   if (room === null) {
     const sidebar = new Sidebar(at("conversations"), { api, onDelete: confirmDelete });
-    room = { user: session.user.id, sidebar, threads: new Map(), open: null };
+    room = { user: session.user.id, sidebar, threads: new Map(), open: null, live: null };
   }
+  room.live ??= new Live({ session, on: { message: heard, deleted: forget, missed: readAgain } });
   at("person").textContent = session.user.display_name || session.user.email;
   at("person").title = session.user.email;
   at("chat").hidden = false;
@@ -37,6 +39,7 @@ function enter() {
 /** Forgets everything of the person who was logged in. */
 function leave() {
   if (room === null) return;
+  room.live?.close();
   for (const thread of [...room.threads.values(), room.open]) thread?.close();
   at("thread").replaceChildren();
   at("conversations").replaceChildren();
@@ -44,6 +47,10 @@ function leave() {
 }
 
 function lock(notice) {
+  if (room !== null) {
+    room.live?.close();
+    room.live = null;
+  }
   at("chat").hidden = true;
   at("confirm").close();
   entrance.show(notice);
@@ -106,6 +113,29 @@ function active(thread) {
   room?.sidebar.touch(thread.id).then(entitle);
 }
 
+/** A message was stored, wherever it began. */
+function heard(message) {
+  if (room === null) return;
+  room.threads.get(message.conversation_id)?.told(message);
+  room.sidebar.touch(message.conversation_id).then(entitle);
+}
+
+/** Drops a conversation that is gone. */
+function forget(id) {
+  if (room === null) return;
+  room.threads.get(id)?.close();
+  room.threads.delete(id);
+  room.sidebar.remove(id);
+  if (room.open?.id === id) location.hash = "#/";
+}
+
+/** Reads what may have changed without this page being told. */
+function readAgain() {
+  if (document.hidden || room === null || at("chat").hidden) return;
+  room.sidebar.refresh();
+  room.open?.refresh();
+}
+
 function confirmDelete({ id, title }) {
   const dialog = at("confirm");
   at("confirm-text").textContent = `“${title}” and its messages will be gone for good.`;
@@ -121,10 +151,7 @@ function confirmDelete({ id, title }) {
       return;
     }
     dialog.close();
-    room?.threads.get(id)?.close();
-    room?.threads.delete(id);
-    room?.sidebar.remove(id);
-    if (room?.open.id === id) location.hash = "#/";
+    forget(id);
     at("new").focus();
   };
   dialog.showModal();
@@ -159,11 +186,7 @@ document.addEventListener("keydown", (event) => {
 });
 NARROW.addEventListener("change", () => drawer(false));
 window.addEventListener("hashchange", route);
-document.addEventListener("visibilitychange", () => {
-  if (document.hidden || room === null || at("chat").hidden) return;
-  room.sidebar.refresh();
-  room.open.refresh();
-});
+document.addEventListener("visibilitychange", readAgain);
 session.watch(window);
 session.addEventListener("ended", () => {
   // A request that was still under way when the person logged out has nothing to say.

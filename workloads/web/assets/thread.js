@@ -31,6 +31,8 @@ export class Thread {
   #unsent = new Set();
   #tail;
   #turn = null;
+  #loading = false;
+  #missed = false;
 
   constructor({ id = null, api, hooks }) {
     this.id = id;
@@ -60,6 +62,18 @@ export class Thread {
     await this.#read().catch(() => {});
   }
 
+  /** A message was stored in it, here or elsewhere. */
+  told(message) {
+    if (this.#closed.signal.aborted || this.#known.has(message.id)) return;
+    if (this.#loading || this.#turn !== null) {
+      // What runs tells of its own messages itself; others are read when it has ended.
+      this.#missed ||= this.#turn?.accepted?.turn_id !== message.turn_id;
+      return;
+    }
+    this.#known.add(message.id);
+    this.#store(message);
+  }
+
   /** Ends everything; the turn goes on at the server. */
   close() {
     this.#closed.abort();
@@ -68,6 +82,7 @@ export class Thread {
 
   async #load() {
     this.#log.notice.replaceChildren(el("p", { class: "loading" }, "Loading…"));
+    this.#loading = true;
     try {
       await this.#read(true);
     } catch (error) {
@@ -78,6 +93,14 @@ export class Thread {
       return;
     }
     this.#log.notice.replaceChildren();
+    this.#loading = false;
+    this.#catchUp();
+  }
+
+  #catchUp() {
+    if (!this.#missed) return;
+    this.#missed = false;
+    this.refresh();
   }
 
   // Pages come oldest first, and only a page tells the next one's cursor; the last page is read again for what is new.
@@ -177,6 +200,7 @@ export class Thread {
     } finally {
       this.#turn = null;
       this.#composer.busy = false;
+      this.#catchUp();
     }
   }
 

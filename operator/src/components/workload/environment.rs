@@ -7,11 +7,12 @@ use chatbot_crds::{GatewaySpec, LlmSpec, Provider, RateLimitSpec, Registration, 
 use k8s_openapi::api::core::v1::EnvVar;
 use sha2::{Digest, Sha256};
 
-use super::{SecretFile, uses_redis};
+use super::{SecretFile, uses_kafka, uses_redis};
 use crate::apply::hex;
 use crate::database::{self, Database};
 use crate::engine::Account;
 use crate::facts::Facts;
+use crate::kafka::Kafka;
 use crate::names;
 use crate::reason::{Problem, Reason};
 use crate::redis::connection::Connection;
@@ -66,7 +67,30 @@ pub(super) fn environment(facts: &Facts, workload: Workload) -> Result<Environme
             builder.set(names_of::MYSQL_SCHEMA, database.conversations_schema);
         }
     }
+    if uses_kafka(workload) {
+        kafka(facts, &mut builder)?;
+    }
     Ok(builder.finish())
+}
+
+/// Nothing where the spec names none: no variable is the sign of it.
+fn kafka(facts: &Facts, builder: &mut Builder) -> Result<(), Problem> {
+    let Some(Kafka {
+        servers,
+        mechanism,
+        tls,
+        topic_prefix,
+        account,
+    }) = Kafka::of(facts)?
+    else {
+        return Ok(());
+    };
+    builder.set(names_of::KAFKA_BOOTSTRAP_SERVERS, servers);
+    builder.set(names_of::KAFKA_MECHANISM, mechanism.to_owned());
+    builder.set(names_of::KAFKA_TLS, tls.to_string());
+    builder.set(names_of::KAFKA_TOPIC_PREFIX, topic_prefix);
+    builder.account(names_of::KAFKA_USER, names_of::KAFKA_PASSWORD_FILE, account);
+    Ok(())
 }
 
 /// The URL under which users come, as tokens name it: it must not change with the nodes or the

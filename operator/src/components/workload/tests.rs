@@ -202,3 +202,33 @@ fn what_the_workload_reports_of_the_model_becomes_a_condition() {
     assert_eq!(model(&[report]).reason, Reason::ModelKeyRefused);
     assert_eq!(model(&[]).reason, Reason::Unknown);
 }
+
+#[test]
+fn only_those_who_tell_and_read_events_know_kafka() {
+    let spec = json!({
+        "llm": {"provider": "Echo"},
+        "kafka": {"external": {"bootstrapServers": ["k0:9093", "k1:9093"], "secretName": "events"}},
+    });
+    let facts = facts_with(spec, &[("events", &[("username", "u"), ("password", "p")])]);
+    for workload in Workload::ALL {
+        let container = container(&built(workload, &facts));
+        let servers = variable(&container, "CHATBOT_KAFKA_BOOTSTRAP_SERVERS");
+        if !uses_kafka(workload) {
+            assert_eq!(servers, Value::Null, "{workload}");
+            continue;
+        }
+        assert_eq!(servers, "k0:9093,k1:9093");
+        assert_eq!(variable(&container, "CHATBOT_KAFKA_TLS"), "true");
+        assert_eq!(
+            variable(&container, "CHATBOT_KAFKA_MECHANISM"),
+            "SCRAM-SHA-512"
+        );
+        assert_eq!(
+            variable(&container, "CHATBOT_KAFKA_TOPIC_PREFIX"),
+            "chatbot"
+        );
+        assert_eq!(variable(&container, "CHATBOT_KAFKA_USER"), "u");
+        let file = variable(&container, "CHATBOT_KAFKA_PASSWORD_FILE");
+        assert!(file.as_str().unwrap().ends_with("/password"), "{file}");
+    }
+}

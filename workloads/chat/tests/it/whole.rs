@@ -22,7 +22,7 @@ use chatbot_runtime::request_id::RequestId;
 use chatbot_storage::crypto::Ring;
 use chatbot_storage::http::{AppState, router};
 use chatbot_storage::service::Conversations;
-use chatbot_storage::store::MysqlStore;
+use chatbot_storage::store::{Events, MysqlStore};
 use chatbot_testkit::groq::{Groq, Serving};
 use chatbot_testkit::mysql::Mysql;
 use tokio::net::TcpListener;
@@ -67,7 +67,10 @@ impl Whole {
             keys: vec![key],
         })
         .unwrap();
-        let conversations = Arc::new(Conversations::new(MysqlStore::new(database), ring));
+        let conversations = Arc::new(Conversations::new(
+            MysqlStore::new(database, Events::Left),
+            ring,
+        ));
         let auth = InternalAuth::new([1; 32], Workload::Storage);
         let storage = router(AppState {
             conversations,

@@ -11,6 +11,7 @@ use chatbot_contract::identity::{KeyRing, RingKey, SigningKey, SigningKeys};
 use chatbot_contract::redis::WORKLOAD_ACCOUNT;
 use chatbot_contract::{MIGRATE, Workload, paths};
 use chatbot_testkit::groq::{Groq, Serving};
+use chatbot_testkit::kafka::{self, Kafka};
 use chatbot_testkit::mysql::Mysql;
 use chatbot_testkit::redis::{PASSWORD, Redis};
 use p256::elliptic_curve::rand_core::OsRng;
@@ -30,10 +31,20 @@ pub(crate) struct Deployment {
     pub(crate) redis: Redis,
     account: String,
     groq: Serving,
+    kafka: Option<Arc<Kafka>>,
 }
 
 impl Deployment {
     pub(crate) async fn start() -> Self {
+        Self::with(None).await
+    }
+
+    /// One that tells events.
+    pub(crate) async fn start_with_kafka(kafka: Arc<Kafka>) -> Self {
+        Self::with(Some(kafka)).await
+    }
+
+    async fn with(kafka: Option<Arc<Kafka>>) -> Self {
         // Another test of this process may have been first.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mysql = Mysql::shared().await.unwrap();
@@ -58,6 +69,7 @@ impl Deployment {
             redis: Redis::start().await.unwrap(),
             account,
             groq: Groq::new(Some("key".to_owned())).serve().await.unwrap(),
+            kafka,
         };
         let mut migration = deployment.migrate();
         assert!(migration.ended().await.success(), "{}", migration.errors());
@@ -107,6 +119,13 @@ impl Deployment {
         self.process(MIGRATE, environment)
     }
 
+    /// Puts dead letters back.
+    pub(crate) fn replay(&self) -> Process {
+        let mut process = self.kafka_environment();
+        process.push((env::LOG, "info".to_owned()));
+        self.process_of(&["dead-letters", "replay"], process)
+    }
+
     /// Starts a workload with one setting changed.
     pub(crate) fn broken(
         &self,
@@ -121,14 +140,18 @@ impl Deployment {
     }
 
     fn process(&self, command: &str, environment: Vec<(&'static str, String)>) -> Process {
+        self.process_of(&[command], environment)
+    }
+
+    fn process_of(&self, arguments: &[&str], environment: Vec<(&'static str, String)>) -> Process {
         let environment = environment
             .into_iter()
             .map(|(name, value)| (name.to_owned(), value))
             .collect();
         Process::start(
-            vec![command.to_owned()],
+            arguments.iter().map(ToString::to_string).collect(),
             environment,
-            self.folder.path().join(format!("{command}.log")),
+            self.folder.path().join(format!("{}.log", arguments[0])),
         )
     }
 
@@ -193,7 +216,27 @@ impl Deployment {
                 ]);
             }
         }
+        if matches!(workload, Workload::Gateway | Workload::Storage) {
+            environment.extend(self.kafka_environment());
+        }
         environment
+    }
+
+    /// What names the Kafka topics of this deployment alone.
+    pub(crate) fn topic_prefix(&self) -> &str {
+        &self.account
+    }
+
+    fn kafka_environment(&self) -> Vec<(&'static str, String)> {
+        let Some(kafka) = &self.kafka else {
+            return Vec::new();
+        };
+        vec![
+            (env::KAFKA_BOOTSTRAP_SERVERS, kafka.address()),
+            (env::KAFKA_USER, kafka::USER.to_owned()),
+            (env::KAFKA_PASSWORD_FILE, self.file("kafka-password")),
+            (env::KAFKA_TOPIC_PREFIX, self.topic_prefix().to_owned()),
+        ]
     }
 
     fn mysql_environment(&self) -> Vec<(&'static str, String)> {
@@ -233,6 +276,7 @@ fn write_identity(folder: &TempDir, password: &str) {
     write("password", password.as_bytes());
     write("password-key", b"key");
     write("redis-password", PASSWORD.as_bytes());
+    write("kafka-password", kafka::PASSWORD.as_bytes());
     write("internal-key", secret().as_bytes());
     write("key-ring.json", &serde_json::to_vec(&ring).unwrap());
     write(

@@ -2,6 +2,7 @@
 
 use axum::extract::ws::CloseCode;
 use chatbot_api::error::ErrorDetail;
+use chatbot_api::events::UserEvent;
 use chatbot_api::turns::TurnEvent;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -57,6 +58,8 @@ pub(crate) enum ClientFrame {
 pub(crate) enum ServerFrame {
     /// An event of a turn.
     Turn(TurnFrame),
+    /// Something new of the user; the turns of this connection are told of, too.
+    Event(UserEvent),
     /// Everything else.
     Session(SessionFrame),
 }

@@ -1,16 +1,18 @@
 //! One WebSocket connection, from its first frame to its close.
 
 use std::collections::HashMap;
+use std::future::pending;
 use std::time::Duration;
 
 use axum::extract::ws::{CloseFrame, Message, WebSocket};
 use chatbot_api::error::ErrorCode;
+use chatbot_api::events::UserEvent;
 use chatbot_api::turns::{ChatIn, TurnEvent};
 use chatbot_runtime::auth::Caller;
 use chatbot_runtime::error::ApiError;
 use chatbot_runtime::extract::{IdempotencyKey, parse};
 use chatbot_runtime::request_id::RequestId;
-use futures::stream::SplitSink;
+use futures::stream::{BoxStream, SplitSink};
 use futures::{SinkExt as _, StreamExt as _};
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinError, JoinSet};
@@ -113,7 +115,12 @@ pub(super) async fn run(
     let mut pings = interval(PING);
     pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
 
+    let mut pushed = None;
+
     let end = loop {
+        if pushed.is_none() {
+            pushed = session.pushed();
+        }
         let deadline = session.deadline(opened);
         let step = tokio::select! {
             message = stream.next() => {
@@ -127,6 +134,10 @@ pub(super) async fn run(
             }
             Some(said) = events.recv() => {
                 session.pass(said);
+                Ok(())
+            }
+            Some(event) = next(&mut pushed) => {
+                session.answers.push(ServerFrame::Event(event));
                 Ok(())
             }
             Some(ended) = session.tasks.join_next() => reap(ended),
@@ -164,6 +175,14 @@ pub(super) async fn run(
     }
 }
 
+/// The next event of the user; never, where there are none.
+async fn next(pushed: &mut Option<BoxStream<'static, UserEvent>>) -> Option<UserEvent> {
+    match pushed {
+        Some(events) => events.next().await,
+        None => pending().await,
+    }
+}
+
 async fn send(sink: &mut SplitSink<WebSocket, Message>, message: Message) -> Result<(), End> {
     match timeout(SEND, sink.send(message)).await {
         Ok(Ok(())) => Ok(()),
@@ -192,16 +211,25 @@ fn reap(ended: Result<(), JoinError>) -> Result<(), End> {
 }
 
 impl Session {
+    /// The events of the user, once it is known who that is.
+    fn pushed(&self) -> Option<BoxStream<'static, UserEvent>> {
+        let (events, identity) = (self.state.events.as_ref()?, self.identity?);
+        let caller = Caller {
+            user: identity.user,
+            request_id: self.request_id.clone(),
+        };
+        Some(
+            events
+                .of(caller, self.state.callees.storage.clone())
+                .boxed(),
+        )
+    }
+
     /// When the connection must have a (new) access token.
     fn deadline(&self, opened: Instant) -> Instant {
         match self.identity {
             None => opened + AUTHENTICATION,
-            Some(identity) => {
-                let left = identity
-                    .expires_at
-                    .saturating_sub(jsonwebtoken::get_current_timestamp());
-                Instant::now() + Duration::from_secs(left)
-            }
+            Some(identity) => Instant::now() + identity.left(),
         }
     }
 

@@ -12,12 +12,12 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use chatbot_api::conversations::{MessageOut, Role};
 use chatbot_api::error::ErrorCode;
-use chatbot_api::internal::{chat, storage, user};
+use chatbot_api::internal::{MessageAtIn, chat, storage, user};
 use chatbot_api::turns::{ChatIn, TurnEvent, TurnOut};
 use chatbot_contract::Workload;
 use chatbot_runtime::auth::{Caller, InternalAuth, Peer};
 use chatbot_runtime::error::ApiError;
-use chatbot_runtime::extract::{IdempotencyKey, Json, LastEventId, Path};
+use chatbot_runtime::extract::{IdempotencyKey, Json, LastEventId, Path, Query};
 use futures::{StreamExt as _, stream};
 use jsonwebtoken::jwk::JwkSet;
 use tokio::net::TcpListener;
@@ -47,6 +47,7 @@ pub(crate) struct Behind {
     /// Turns that were resumed, after which event; and turns that were cancelled.
     pub(crate) resumed: Arc<Mutex<Vec<(Uuid, Option<String>)>>>,
     pub(crate) cancelled: Arc<Mutex<Vec<Uuid>>>,
+    messages: Arc<Mutex<Vec<(Uuid, MessageOut)>>>,
     pub(crate) keys: Arc<Mutex<JwkSet>>,
     pub(crate) go_on: Arc<Notify>,
 }
@@ -65,6 +66,7 @@ impl Behind {
             seen: Arc::default(),
             resumed: Arc::default(),
             cancelled: Arc::default(),
+            messages: Arc::default(),
             keys: Arc::new(Mutex::new(keys)),
             go_on: Arc::default(),
         }
@@ -79,6 +81,16 @@ impl Behind {
         self.seen.lock().unwrap().clone()
     }
 
+    /// Keeps a message of a user.
+    pub(crate) fn store(&self, user: Uuid, message: MessageOut) {
+        self.messages.lock().unwrap().push((user, message));
+    }
+
+    /// Forgets every message.
+    pub(crate) fn forget(&self) {
+        self.messages.lock().unwrap().clear();
+    }
+
     pub(crate) async fn serve(self) -> String {
         let router = Router::new()
             .route(chat::TURNS, post(turn))
@@ -86,6 +98,7 @@ impl Behind {
             .route(chat::CANCEL, post(cancel))
             .route(user::JWKS, get(jwks))
             .route(user::LOGIN, post(login))
+            .route(storage::MESSAGE, get(message_at))
             .route(storage::MESSAGES, get(echo_query).delete(echo_query))
             .with_state(self);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -109,6 +122,21 @@ async fn login(_: Peer) -> ApiError {
 async fn echo_query(_: Caller, request: axum::extract::Request) -> ApiError {
     let path = request.uri().path_and_query().unwrap().to_string();
     ApiError::new(ErrorCode::NotFound, path)
+}
+
+async fn message_at(
+    State(behind): State<Behind>,
+    caller: Caller,
+    Path(conversation): Path<Uuid>,
+    Query(at): Query<MessageAtIn>,
+) -> Result<axum::Json<MessageOut>, ApiError> {
+    let messages = behind.messages.lock().unwrap();
+    let found = messages.iter().find(|(user, message)| {
+        *user == caller.user && message.conversation_id == conversation && message.seq == at.seq
+    });
+    found
+        .map(|(_, message)| axum::Json(message.clone()))
+        .ok_or_else(|| ApiError::not_found("this message"))
 }
 
 async fn turn(

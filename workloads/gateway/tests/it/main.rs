@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed step is a failed test")]
 
 mod behind;
+mod events;
 mod http;
 mod limiter;
 mod limits;

@@ -1,8 +1,11 @@
 //! A gateway on a port of its own, and the keys its users' tokens are signed with.
 
+use std::sync::Arc;
+
 use chatbot_contract::Workload;
 use chatbot_contract::identity::ACCESS_TOKEN_AUDIENCE;
 use chatbot_gateway::address::Addresses;
+use chatbot_gateway::events::Events;
 use chatbot_gateway::limit::{self, Limits};
 use chatbot_gateway::tokens::Tokens;
 use chatbot_gateway::turn::Turns;
@@ -10,6 +13,7 @@ use chatbot_gateway::{AppState, Callees, router};
 use chatbot_runtime::auth::InternalAuth;
 use chatbot_runtime::client::{self, Client};
 use chatbot_runtime::context::Context;
+use chatbot_runtime::events::{Consumed, InProcessLog};
 use chatbot_runtime::redis::Redis;
 use chatbot_runtime::revocations::Revocations;
 use chatbot_runtime::serve::{self, Listeners, Service};
@@ -66,9 +70,36 @@ impl Signer {
     }
 }
 
+/// Server-sent events as they come.
+pub(crate) struct Stream {
+    response: reqwest::Response,
+    text: String,
+}
+
+impl Stream {
+    /// The data of the next event.
+    pub(crate) async fn next(&mut self) -> serde_json::Value {
+        loop {
+            if let Some((event, rest)) = self.text.split_once("\n\n") {
+                let data = event.lines().find_map(|line| line.strip_prefix("data: "));
+                let data = data.map(|data| serde_json::from_str(data).unwrap());
+                self.text = rest.to_owned();
+                if let Some(data) = data {
+                    return data;
+                }
+            } else {
+                let chunk = self.response.chunk().await.unwrap().unwrap();
+                self.text.push_str(str::from_utf8(&chunk).unwrap());
+            }
+        }
+    }
+}
+
 pub(crate) struct Gateway {
     pub(crate) chat: Behind,
     pub(crate) user: Behind,
+    pub(crate) storage: Behind,
+    pub(crate) log: Arc<InProcessLog>,
     pub(crate) signer: Signer,
     pub(crate) person: Uuid,
     pub(crate) address: String,
@@ -105,11 +136,12 @@ impl Gateway {
         let callees = Callees {
             user: callee(Workload::User, user.clone().serve().await),
             chat: callee(Workload::Chat, chat.clone().serve().await),
-            storage: callee(Workload::Storage, storage.serve().await),
+            storage: callee(Workload::Storage, storage.clone().serve().await),
         };
         let context = Context::new(Workload::Gateway);
         let revocations = Revocations::new(redis.clone());
         let tokens = Tokens::new(callees.user.clone(), ISSUER, revocations);
+        let (events, log) = (Events::default(), Arc::new(InProcessLog::default()));
         let gate = context.health.gate("keys");
         let limits = Limits::new(limits, redis.clone()).unwrap();
         let turns = Turns::new(
@@ -125,9 +157,13 @@ impl Gateway {
             addresses: Addresses {
                 trust_forwarded_for: true,
             },
+            events: Some(events.clone()),
             shutdown: context.shutdown.clone(),
         };
-        let service = Service::new(router(state)).background("keys", tokens.follow(gate));
+        let following = events.follow(log.clone(), Consumed::new(&context.metrics));
+        let service = Service::new(router(state))
+            .background("keys", tokens.follow(gate))
+            .background("events", following);
         let listeners = Listeners {
             interface: TcpListener::bind("127.0.0.1:0").await.unwrap(),
             admin: TcpListener::bind("127.0.0.1:0").await.unwrap(),
@@ -146,6 +182,8 @@ impl Gateway {
         Self {
             chat,
             user,
+            storage,
+            log,
             signer,
             person: Uuid::now_v7(),
             address,
@@ -166,6 +204,16 @@ impl Gateway {
 
     pub(crate) fn get(&self, path: &str) -> reqwest::RequestBuilder {
         self.http.get(self.url(path)).bearer_auth(self.token())
+    }
+
+    /// Begins to read the person's events.
+    pub(crate) async fn events(&self) -> Stream {
+        let response = self.get("/v1/events").send().await.unwrap();
+        assert_eq!(response.status(), 200);
+        Stream {
+            response,
+            text: String::new(),
+        }
     }
 
     pub(crate) fn chat(&self, body: &serde_json::Value) -> reqwest::RequestBuilder {

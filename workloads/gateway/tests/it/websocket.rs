@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::behind::{Act, accepted, delta, done};
 use crate::server::Gateway;
 
-struct Socket(WebSocketStream<MaybeTlsStream<TcpStream>>);
+pub(crate) struct Socket(WebSocketStream<MaybeTlsStream<TcpStream>>);
 
 impl Socket {
     async fn open(
@@ -27,7 +27,7 @@ impl Socket {
         Ok(Self(tokio_tungstenite::connect_async(request).await?.0))
     }
 
-    async fn signed_in(gateway: &Gateway) -> Self {
+    pub(crate) async fn signed_in(gateway: &Gateway) -> Self {
         let mut socket = Self::open(gateway, None).await.unwrap();
         socket
             .send(json!({"type": "authenticate", "access_token": gateway.token()}))
@@ -44,7 +44,7 @@ impl Socket {
     }
 
     /// The next frame with text.
-    async fn next(&mut self) -> Value {
+    pub(crate) async fn next(&mut self) -> Value {
         loop {
             match self.0.next().await.unwrap().unwrap() {
                 Message::Text(text) => return serde_json::from_str(&text).unwrap(),

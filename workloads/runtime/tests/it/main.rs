@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed step fails the test")]
 
 mod client;
+mod events;
 mod mysql;
 mod redis;
 mod serve;

@@ -5,6 +5,7 @@
 //! under it is current, because sessions run at READ COMMITTED.
 
 mod delete;
+mod outbox;
 mod rows;
 mod turns;
 
@@ -15,10 +16,13 @@ use super::{Answered, Begun, ConversationRow, Error, MessageRow, NewAnswer, NewT
 use crate::crypto::WrappedKey;
 use crate::cursor::ConversationCursor;
 
+pub use outbox::Events;
+
 /// The store on MySQL.
 #[derive(Clone)]
 pub struct MysqlStore {
     database: Database,
+    events: Events,
 }
 
 /// How a unit of work ends.
@@ -27,8 +31,8 @@ type Unit<T> = Result<Done<T>, Abort<Error>>;
 impl MysqlStore {
     /// Makes the store of a schema whose migrations are applied.
     #[must_use]
-    pub const fn new(database: Database) -> Self {
-        Self { database }
+    pub const fn new(database: Database, events: Events) -> Self {
+        Self { database, events }
     }
 }
 
@@ -69,7 +73,9 @@ impl Store for MysqlStore {
     }
 
     async fn begin(&self, turn: &NewTurn) -> Result<Begun, Error> {
-        self.database.transaction(|tx| turns::begin(tx, turn)).await
+        self.database
+            .transaction(|tx| turns::begin(tx, turn, self.events))
+            .await
     }
 
     async fn conversation_of_turn(&self, user: Uuid, turn: Uuid) -> Result<Uuid, Error> {
@@ -90,7 +96,7 @@ impl Store for MysqlStore {
 
     async fn answer(&self, answer: &NewAnswer) -> Result<Answered, Error> {
         self.database
-            .transaction(|tx| turns::answer(tx, answer))
+            .transaction(|tx| turns::answer(tx, answer, self.events))
             .await
     }
 
@@ -140,7 +146,7 @@ impl Store for MysqlStore {
     }
 
     async fn delete(&self, user: Uuid, conversation: Uuid, now: i64) -> Result<(), Error> {
-        delete::delete(&self.database, user, conversation, now).await
+        delete::delete(&self.database, self.events, user, conversation, now).await
     }
 
     async fn sweep(&self) -> Result<usize, Error> {

@@ -13,7 +13,7 @@ use chatbot_runtime::extract::IdempotencyKey;
 use chatbot_runtime::mysql::{self, Database, Topology};
 use chatbot_storage::crypto::Ring;
 use chatbot_storage::service::{Conversations, Error};
-use chatbot_storage::store::MysqlStore;
+use chatbot_storage::store::{Events, MysqlStore};
 use chatbot_testkit::mysql::{Mysql, TestDatabase};
 use sqlx::MySqlConnection;
 use uuid::Uuid;
@@ -21,6 +21,7 @@ use uuid::Uuid;
 /// The workload and what is under it.
 pub(crate) struct Fixture {
     pub(crate) all: Arc<Conversations<MysqlStore>>,
+    events: Events,
     pub(crate) database: Database,
     pub(crate) user: Uuid,
     test: TestDatabase,
@@ -46,6 +47,15 @@ pub(crate) fn key(text: &str) -> IdempotencyKey {
 
 impl Fixture {
     pub(crate) async fn new() -> Self {
+        Self::with(Events::Left).await
+    }
+
+    /// One whose store writes events.
+    pub(crate) async fn with_events() -> Self {
+        Self::with(Events::Written).await
+    }
+
+    async fn with(events: Events) -> Self {
         let mysql = Mysql::shared().await.unwrap();
         let test = mysql.database().await.unwrap();
         let password = tempfile::NamedTempFile::new().unwrap();
@@ -62,11 +72,12 @@ impl Fixture {
             .await
             .unwrap();
         let all = Arc::new(Conversations::new(
-            MysqlStore::new(database.clone()),
+            MysqlStore::new(database.clone(), events),
             ring(),
         ));
         Self {
             all,
+            events,
             database,
             user: Uuid::now_v7(),
             test,
@@ -75,9 +86,14 @@ impl Fixture {
         }
     }
 
+    /// The store.
+    pub(crate) fn store(&self) -> MysqlStore {
+        MysqlStore::new(self.database.clone(), self.events)
+    }
+
     /// The same store as another process sees it, without anything in memory.
     pub(crate) fn another_process(&self) -> Conversations<MysqlStore> {
-        Conversations::new(MysqlStore::new(self.database.clone()), ring())
+        Conversations::new(self.store(), ring())
     }
 
     /// An administrator's connection, in the schema.

@@ -8,7 +8,7 @@
 use chatbot_runtime::mysql::{Abort, Database};
 use uuid::Uuid;
 
-use super::Unit;
+use super::{Events, Unit};
 use crate::store::Error;
 
 /// Rows of one transaction: at most 1,000 messages of 128 KiB, below the limit of 143 MB.
@@ -19,14 +19,15 @@ const SWEEP: u32 = 100;
 
 pub(super) async fn delete(
     database: &Database,
+    events: Events,
     user: Uuid,
     conversation: Uuid,
     now: i64,
 ) -> Result<(), Error> {
     database
         .transaction(async |mut tx| -> Unit<_> {
-            let marked: Option<Option<i64>> = sqlx::query_scalar(
-                "SELECT deleted_at FROM conversations WHERE id = ? AND user_id = ? FOR UPDATE",
+            let marked: Option<(Option<i64>, u64)> = sqlx::query_as(
+                "SELECT deleted_at, last_seq FROM conversations WHERE id = ? AND user_id = ? FOR UPDATE",
             )
             .bind(conversation)
             .bind(user)
@@ -34,12 +35,15 @@ pub(super) async fn delete(
             .await?;
             match marked {
                 None => return Err(Abort::Refused(Error::NotFound)),
-                Some(Some(_)) => {}
-                Some(None) => {
+                Some((Some(_), _)) => {}
+                Some((None, last_seq)) => {
                     sqlx::query("UPDATE conversations SET deleted_at = ? WHERE id = ?")
                         .bind(now)
                         .bind(conversation)
                         .execute(&mut *tx)
+                        .await?;
+                    events
+                        .deletion(&mut tx, user, conversation, last_seq, now)
                         .await?;
                 }
             }

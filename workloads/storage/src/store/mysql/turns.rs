@@ -4,7 +4,7 @@ use chatbot_api::conversations::Role;
 use chatbot_runtime::mysql::{Abort, Tx};
 use uuid::Uuid;
 
-use super::{Unit, rows};
+use super::{Events, Unit, rows};
 use crate::store::{Answered, Begun, Error, MessageRow, NewAnswer, NewTurn, Target};
 
 /// Stores the user's message, or finds what the same key stored before.
@@ -12,7 +12,7 @@ use crate::store::{Answered, Begun, Error, MessageRow, NewAnswer, NewTurn, Targe
 /// When a first run's commit did happen though its outcome was unknown, the second run finds the
 /// turn it made itself and takes it for a repeated request: the attempt becomes 2. That is
 /// harmless: nobody was told of attempt 1, and the caller answers with the number it gets.
-pub(super) async fn begin(mut tx: Tx, turn: &NewTurn) -> Unit<Begun> {
+pub(super) async fn begin(mut tx: Tx, turn: &NewTurn, events: Events) -> Unit<Begun> {
     // The row that is there stays as it is, and is locked by this statement in either case.
     sqlx::query(
         "INSERT INTO idempotency (user_id, key_hash, request_hash, turn_id, created_at) VALUES (?, ?, ?, ?, ?) \
@@ -37,13 +37,13 @@ pub(super) async fn begin(mut tx: Tx, turn: &NewTurn) -> Unit<Begun> {
     }
     match rows::conversation_of_turn(&mut tx, turn.user_id, turn_id).await? {
         Some(conversation) => begin_again(tx, turn, turn_id, conversation).await,
-        None if turn_id == turn.turn_id => begin_new(tx, turn).await,
+        None if turn_id == turn.turn_id => begin_new(tx, turn, events).await,
         // The key's turn was deleted with its conversation.
         None => Err(Abort::Refused(Error::NotFound)),
     }
 }
 
-async fn begin_new(mut tx: Tx, turn: &NewTurn) -> Unit<Begun> {
+async fn begin_new(mut tx: Tx, turn: &NewTurn, events: Events) -> Unit<Begun> {
     let conversation = turn.conversation.id();
     let last_seq = match &turn.conversation {
         Target::Existing(id) => rows::lock_conversation(&mut tx, turn.user_id, *id)
@@ -82,6 +82,7 @@ async fn begin_new(mut tx: Tx, turn: &NewTurn) -> Unit<Begun> {
         created_at: turn.now,
     };
     append(&mut tx, &message).await?;
+    events.message(&mut tx, turn.user_id, &message).await?;
     let history = rows::history(&mut tx, conversation, message.seq, turn.history_limit).await?;
     Ok(tx.done(Begun {
         message,
@@ -149,7 +150,7 @@ pub(super) async fn read(mut tx: Tx, user: Uuid, turn: Uuid) -> Unit<Option<Answ
 }
 
 /// Stores the answer of the newest attempt, or finds the one it stored before.
-pub(super) async fn answer(mut tx: Tx, answer: &NewAnswer) -> Unit<Answered> {
+pub(super) async fn answer(mut tx: Tx, answer: &NewAnswer, events: Events) -> Unit<Answered> {
     let gone = || Abort::Refused(Error::NotFound);
     let conversation = rows::conversation_of_turn(&mut tx, answer.user_id, answer.turn_id)
         .await?
@@ -181,6 +182,7 @@ pub(super) async fn answer(mut tx: Tx, answer: &NewAnswer) -> Unit<Answered> {
             created_at: answer.now,
         };
         append(&mut tx, &stored).await?;
+        events.answer(&mut tx, answer, &stored).await?;
         sqlx::query(
             "UPDATE turns SET answered_at = ?, finish_reason = ?, prompt_tokens = ?, completion_tokens = ? \
              WHERE id = ?",

@@ -1,0 +1,90 @@
+//! Makes the topics where they are missing and the account may.
+
+use std::time::Duration;
+
+use chatbot_contract::events::{PARTITIONS, Topic};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::producer::Producer as _;
+
+use super::KafkaLog;
+use super::health::Seen;
+
+/// How long one attempt may take.
+const LIMIT: Duration = Duration::from_secs(5);
+
+/// Time between two attempts.
+const AGAIN: Duration = Duration::from_secs(2);
+
+/// The broker's own number of replicas.
+const REPLICATION: TopicReplication<'_> = TopicReplication::Fixed(-1);
+
+/// How long dead letters are kept, in milliseconds: 30 days, for a person to look at them.
+const DEAD_LETTERS_KEPT: &str = "2592000000";
+
+impl KafkaLog {
+    /// Waits until both topics are there, and makes those that are missing.
+    pub async fn make_topics(&self) {
+        loop {
+            match self.try_to_make_topics().await {
+                Ok(()) => {
+                    self.inner.seen.topics(None);
+                    return;
+                }
+                Err(problem) => self.inner.seen.topics(problem),
+            }
+            tokio::time::sleep(AGAIN).await;
+        }
+    }
+
+    /// The error is a sentence where an administrator must act, and nothing where Kafka is away.
+    async fn try_to_make_topics(&self) -> Result<(), Option<String>> {
+        let admin: AdminClient<Seen> = self
+            .client()
+            .create_with_context(self.inner.seen.clone())
+            .map_err(|error: KafkaError| Some(error.to_string()))?;
+        let (events, dead) = (self.topic(Topic::Events), self.topic(Topic::DeadLetters));
+        let topics = [
+            NewTopic::new(&events, PARTITIONS, REPLICATION),
+            NewTopic::new(&dead, 1, REPLICATION).set("retention.ms", DEAD_LETTERS_KEPT),
+        ];
+        let options = AdminOptions::new()
+            .request_timeout(Some(LIMIT))
+            .operation_timeout(Some(LIMIT));
+        let made = admin
+            .create_topics(&topics, &options)
+            .await
+            .map_err(|_| None)?;
+        for (topic, error) in made.into_iter().filter_map(Result::err) {
+            match error {
+                RDKafkaErrorCode::TopicAlreadyExists => {}
+                // Somebody else may make the topics, and has done so.
+                _ if self.is_there(&topic).await => {}
+                RDKafkaErrorCode::RequestTimedOut | RDKafkaErrorCode::OperationTimedOut => {
+                    return Err(None);
+                }
+                error => {
+                    return Err(Some(format!(
+                        "the topic {topic} does not exist and cannot be made ({error}): create it, \
+                         {events} with {PARTITIONS} partitions, or give the user the right to"
+                    )));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn is_there(&self, topic: &str) -> bool {
+        let (log, topic) = (self.clone(), topic.to_owned());
+        let looked = tokio::task::spawn_blocking(move || {
+            let producer = log.producer();
+            let metadata = producer.client().fetch_metadata(Some(&topic), LIMIT)?;
+            let there = metadata
+                .topics()
+                .iter()
+                .any(|found| found.error().is_none() && !found.partitions().is_empty());
+            Ok::<_, KafkaError>(there)
+        });
+        matches!(looked.await, Ok(Ok(true)))
+    }
+}
