@@ -142,10 +142,11 @@ impl Queue {
 
 /// A number that changes when something changed that the controller cares for.
 fn fingerprint(object: &ChatbotDeployment, interest: &Interest) -> u64 {
-    const SUMMARY: [&str; 3] = [
+    const SUMMARY: [&str; 4] = [
         conditions::READY,
         conditions::RECONCILING,
         conditions::STALLED,
+        conditions::DEGRADED,
     ];
     let mut hasher = DefaultHasher::new();
     object.uid().hash(&mut hasher);

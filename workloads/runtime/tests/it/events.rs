@@ -251,6 +251,15 @@ async fn a_wrong_password_is_told_from_a_broker_that_is_away() {
     })
     .unwrap();
     assert_eq!(away.look().await.state, DependencyState::Unreachable);
+    // It speaks no TLS, which our side does.
+    let plain = KafkaLog::new(KafkaSettings {
+        tls: true,
+        ..settings(&kafka)
+    })
+    .unwrap();
+    let seen = plain.look().await;
+    assert_eq!(seen.state, DependencyState::Unreachable);
+    assert!(seen.message.contains("SSL"), "{}", seen.message);
 }
 
 #[tokio::test]

@@ -1,14 +1,15 @@
 //! The outbox in MySQL.
 
+mod leases;
+
 use chatbot_contract::events::{Event, Kind, VERSION};
 use chatbot_runtime::mysql::Tx;
 use jiff::Timestamp;
-use sqlx::mysql::MySqlConnection;
 use sqlx::{MySql, QueryBuilder};
 use uuid::Uuid;
 
 use super::{MysqlStore, Unit};
-use crate::store::outbox::{BUCKETS, Backlog, LEASE, Outbox, OutboxRow, bucket};
+use crate::store::outbox::{BUCKETS, Backlog, Outbox, OutboxRow, bucket};
 use crate::store::{Error, MessageRow, NewAnswer};
 
 /// Whether events are written: a table that nobody reads would grow without end.
@@ -111,18 +112,18 @@ impl Outbox for MysqlStore {
     async fn lease(&self, relay: Uuid) -> Result<Vec<u16>, Error> {
         self.database
             .transaction(async |mut tx| -> Unit<_> {
-                let share = share(&mut tx, relay).await?;
-                let mut owned = renew(&mut tx, relay).await?;
+                let share = leases::share(&mut tx, relay).await?;
+                let mut owned = leases::renew(&mut tx, relay).await?;
                 while owned.len() > share {
                     if let Some(surplus) = owned.pop() {
-                        give_away(&mut tx, relay, surplus).await?;
+                        leases::give_away(&mut tx, relay, surplus).await?;
                     }
                 }
                 for bucket in 0..BUCKETS {
                     if owned.len() >= share {
                         break;
                     }
-                    if !owned.contains(&bucket) && take(&mut tx, relay, bucket).await? {
+                    if !owned.contains(&bucket) && leases::take(&mut tx, relay, bucket).await? {
                         owned.push(bucket);
                     }
                 }
@@ -211,74 +212,4 @@ impl Outbox for MysqlStore {
             })
             .await
     }
-}
-
-/// Says that the relay is alive, forgets the dead, and gives the relay's share of the buckets.
-async fn share(tx: &mut MySqlConnection, relay: Uuid) -> Result<usize, sqlx::Error> {
-    sqlx::query(
-        "INSERT INTO outbox_relays (relay, expires_at) VALUES (?, UTC_TIMESTAMP(3) + INTERVAL ? SECOND) AS new \
-         ON DUPLICATE KEY UPDATE expires_at = new.expires_at",
-    )
-    .bind(relay)
-    .bind(LEASE.as_secs())
-    .execute(&mut *tx)
-    .await?;
-    sqlx::query("DELETE FROM outbox_relays WHERE expires_at < UTC_TIMESTAMP(3)")
-        .execute(&mut *tx)
-        .await?;
-    let relays: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM outbox_relays")
-        .fetch_one(&mut *tx)
-        .await?;
-    let relays = usize::try_from(relays).unwrap_or(1).max(1);
-    Ok(usize::from(BUCKETS).div_ceil(relays))
-}
-
-/// Renews the leases that the relay still holds, and gives their buckets.
-async fn renew(tx: &mut MySqlConnection, relay: Uuid) -> Result<Vec<u16>, sqlx::Error> {
-    sqlx::query(
-        "UPDATE outbox_leases SET expires_at = UTC_TIMESTAMP(3) + INTERVAL ? SECOND WHERE relay = ?",
-    )
-    .bind(LEASE.as_secs())
-    .bind(relay)
-    .execute(&mut *tx)
-    .await?;
-    sqlx::query_scalar("SELECT bucket FROM outbox_leases WHERE relay = ? ORDER BY bucket")
-        .bind(relay)
-        .fetch_all(tx)
-        .await
-}
-
-async fn give_away(tx: &mut MySqlConnection, relay: Uuid, bucket: u16) -> Result<(), sqlx::Error> {
-    sqlx::query("DELETE FROM outbox_leases WHERE bucket = ? AND relay = ?")
-        .bind(bucket)
-        .bind(relay)
-        .execute(tx)
-        .await?;
-    Ok(())
-}
-
-/// Takes a bucket if nobody has it: a compare-and-swap by the database's clock.
-async fn take(tx: &mut MySqlConnection, relay: Uuid, bucket: u16) -> Result<bool, sqlx::Error> {
-    let taken = sqlx::query(
-        "UPDATE outbox_leases SET relay = ?, expires_at = UTC_TIMESTAMP(3) + INTERVAL ? SECOND \
-         WHERE bucket = ? AND expires_at < UTC_TIMESTAMP(3)",
-    )
-    .bind(relay)
-    .bind(LEASE.as_secs())
-    .bind(bucket)
-    .execute(&mut *tx)
-    .await?;
-    if taken.rows_affected() == 1 {
-        return Ok(true);
-    }
-    let made = sqlx::query(
-        "INSERT IGNORE INTO outbox_leases (bucket, relay, expires_at) \
-         VALUES (?, ?, UTC_TIMESTAMP(3) + INTERVAL ? SECOND)",
-    )
-    .bind(bucket)
-    .bind(relay)
-    .bind(LEASE.as_secs())
-    .execute(tx)
-    .await?;
-    Ok(made.rows_affected() == 1)
 }
