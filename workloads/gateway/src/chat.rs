@@ -115,11 +115,11 @@ async fn stream_of(
     let events = stream::once(future::ready(first)).chain(rest).map(|said| {
         let turn::Event { id, event } = said;
         let data = serde_json::to_string(&event).expect("an event can be written as JSON");
-        let sent = Event::default().event(event.name()).data(data);
-        Ok::<_, Infallible>(match id {
-            Some(id) => sent.id(id),
-            None => sent,
-        })
+        let sent = match id {
+            Some(id) => Event::default().id(id),
+            None => Event::default(),
+        };
+        Ok::<_, Infallible>(sent.event(event.name()).data(data))
     });
     let mut response = Sse::new(events)
         .keep_alive(KeepAlive::new().interval(HEARTBEAT))
