@@ -27,6 +27,9 @@ const MISSING: Duration = Duration::from_secs(3);
 /// How long an answer is waited for that cannot be followed, because Redis is away.
 const UNSEEN: Duration = Duration::from_secs(60);
 
+/// The same where there is no Redis: mostly there is one replica alone then, and so no such answer.
+const ALONE: Duration = Duration::from_secs(20);
+
 /// The events of a turn after the one named, to the end.
 ///
 /// Without Redis nothing is seen of an answer before it is stored; then it comes whole.
@@ -45,7 +48,11 @@ pub(crate) fn follow<S: Storage>(
                 Some(tail) => tail.after(caller.user, turn, after).await.ok(),
                 None => None,
             };
-            let patience = if seen.is_some() { MISSING } else { UNSEEN };
+            let patience = match (&seen, &tail) {
+                (Some(_), _) => MISSING,
+                (None, Some(_)) => UNSEEN,
+                (None, None) => ALONE,
+            };
             if let Some(events) = seen.flatten() {
                 heard = Instant::now();
                 for (id, event) in events {

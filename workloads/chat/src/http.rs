@@ -147,11 +147,11 @@ fn stream_of(events: Events) -> Response {
 
 fn sent(Event { id, event }: &Event) -> sse::Event {
     let data = serde_json::to_string(event).expect("an event can be written as JSON");
-    let sent = sse::Event::default().event(event.name()).data(data);
-    match id {
-        Some(id) => sent.id(id.to_string()),
-        None => sent,
-    }
+    let sent = match id {
+        Some(id) => sse::Event::default().id(id.to_string()),
+        None => sse::Event::default(),
+    };
+    sent.event(event.name()).data(data)
 }
 
 #[cfg(test)]

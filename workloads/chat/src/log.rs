@@ -39,20 +39,6 @@ pub(crate) struct Writer {
 }
 
 impl Log {
-    /// Makes the empty log of an attempt.
-    pub(crate) fn new(user: Uuid, attempt: u32) -> Writer {
-        let (length, follow) = watch::channel(0);
-        let log = Arc::new(Self {
-            user,
-            attempt,
-            events: Mutex::default(),
-            length: follow,
-            ended: AtomicBool::new(false),
-            cancelled: CancellationToken::new(),
-        });
-        Writer { log, length }
-    }
-
     /// Whose turn it is.
     pub(crate) fn user(&self) -> Uuid {
         self.user
@@ -132,6 +118,20 @@ impl Log {
 }
 
 impl Writer {
+    /// Makes the empty log of an attempt.
+    pub(crate) fn new(user: Uuid, attempt: u32) -> Self {
+        let (length, follow) = watch::channel(0);
+        let log = Arc::new(Log {
+            user,
+            attempt,
+            events: Mutex::default(),
+            length: follow,
+            ended: AtomicBool::new(false),
+            cancelled: CancellationToken::new(),
+        });
+        Self { log, length }
+    }
+
     /// The log, for readers.
     pub(crate) fn log(&self) -> &Arc<Log> {
         &self.log
@@ -161,7 +161,7 @@ mod tests {
     use futures::StreamExt as _;
     use uuid::Uuid;
 
-    use super::{Log, Writer};
+    use super::Writer;
 
     fn delta(text: &str) -> TurnEvent {
         TurnEvent::Delta {
@@ -170,7 +170,7 @@ mod tests {
     }
 
     fn written(texts: &[&str]) -> Writer {
-        let writer = Log::new(Uuid::nil(), 2);
+        let writer = Writer::new(Uuid::nil(), 2);
         for text in texts {
             writer.push(delta(text));
         }

@@ -280,7 +280,7 @@ impl<M: Model, S: Storage> Inner<M, S> {
             lines: prompt::build(self.system_prompt.as_deref(), &history, &message),
             model: turn.request.model.clone(),
         };
-        let writer = Log::new(turn.caller.user, attempt);
+        let writer = Writer::new(turn.caller.user, attempt);
         writer.push(TurnEvent::Accepted { message });
         Ok(Begun {
             events: writer.log().read(None),

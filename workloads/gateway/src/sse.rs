@@ -19,11 +19,11 @@ const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering")
 /// An event of this name, by whose id a client can go on after it; the JSON of `data` is its data.
 pub(crate) fn event(name: &'static str, id: Option<String>, data: &impl Serialize) -> Event {
     let data = serde_json::to_string(data).expect("an event can be written as JSON");
-    let event = Event::default().event(name).data(data);
-    match id {
-        Some(id) => event.id(id),
-        None => event,
-    }
+    let event = match id {
+        Some(id) => Event::default().id(id),
+        None => Event::default(),
+    };
+    event.event(name).data(data)
 }
 
 /// Makes the response.

@@ -168,7 +168,8 @@ export class Thread {
     this.#run(turn);
   }
 
-  async #run(turn) {
+  /** Follows a turn to its end; with `watch` it only looks, and asks no model again. */
+  async #run(turn, { watch = false } = {}) {
     const { view } = turn.answer;
     turn.abort = new AbortController();
     this.#turn = turn;
@@ -185,7 +186,8 @@ export class Thread {
     try {
       // An accepted one goes on where its answer is, from the start: what this page has of it may be old.
       const from = turn.accepted ? { turn: turn.accepted.turn_id } : null;
-      const { request, key } = turn;
+      const { request } = turn;
+      const key = watch ? undefined : turn.key;
       const done = await runTurn(this.#api, { request, key, from, signal: turn.abort.signal, on });
       view.end();
       this.#known.add(done.answer.id);
@@ -292,7 +294,7 @@ export class Thread {
     // The same request, or the server takes the key for misused: the first message had no conversation yet.
     turn.request = { message: message.content, ...(kept?.fresh ? {} : { conversation_id: this.id }) };
     this.#open.set(message.turn_id, turn);
-    this.#run(turn);
+    this.#run(turn, { watch: true });
   }
 
   /** Looks now and then whether an answer was stored, and lets the person look, or ask again. */

@@ -14,7 +14,7 @@ use chatbot_runtime::error::ApiError;
 use chatbot_runtime::extract::IdempotencyKey;
 use chatbot_runtime::redis::{Config, Redis, Topology};
 use chatbot_runtime::request_id::RequestId;
-use chatbot_testkit::redis::{self as testkit, PASSWORD};
+use chatbot_testkit::redis::{self as testkit, PASSWORD, Set};
 use futures::StreamExt as _;
 use tempfile::NamedTempFile;
 use tokio::task::JoinSet;
@@ -25,21 +25,36 @@ use crate::fixture::{Fixture, Memory, caller};
 /// Long enough to be followed, stopped and disturbed.
 const SLOW: &str = "one two three four five six seven eight nine ten [[mock: delay_ms=100]]";
 
-struct AtRedis {
-    server: testkit::Redis,
+struct AtRedis<T> {
+    server: T,
     redis: Redis,
     _watch: JoinSet<()>,
     _password: NamedTempFile,
 }
 
-impl AtRedis {
+impl AtRedis<testkit::Redis> {
     async fn start() -> Self {
         let server = testkit::Redis::start().await.unwrap();
+        let address = server.address();
+        Self::connected(server, &[address], Topology::Single).await
+    }
+}
+
+impl AtRedis<Set> {
+    async fn start_set() -> Self {
+        let set = Set::start().await.unwrap();
+        let sentinels = set.sentinels();
+        Self::connected(set, &sentinels, Topology::Sentinel).await
+    }
+}
+
+impl<T> AtRedis<T> {
+    async fn connected(server: T, hosts: &[String], topology: Topology) -> Self {
         let password = NamedTempFile::new().unwrap();
         std::fs::write(password.path(), PASSWORD).unwrap();
         let redis = Redis::new(Config {
-            hosts: vec![server.address().parse().unwrap()],
-            topology: Topology::Single,
+            hosts: hosts.iter().map(|host| host.parse().unwrap()).collect(),
+            topology,
             user: Some(WORKLOAD_ACCOUNT.to_owned()),
             password_file: Some(password.path().to_owned()),
             tls: false,
@@ -166,6 +181,30 @@ async fn a_redis_that_was_emptied_is_filled_again() {
     at.server.flush().await.unwrap();
     let (text, end) = rest(again, second.id).await;
     assert_eq!(first + &content + &text, end.unwrap().answer.content);
+}
+
+#[tokio::test]
+async fn a_stream_is_followed_over_a_failover_of_redis() {
+    let fixture = Fixture::new().await;
+    let at = AtRedis::start_set().await;
+    let (one, other) = (
+        fixture.replica(Some(at.tail())),
+        fixture.replica(Some(at.tail())),
+    );
+    // Longer than the Sentinels need to find a new primary.
+    let message = "slowly [[mock: delay_ms=100 words=120]]";
+    let mut events = begin(&one, "k", message).await;
+    let (turn, last, first) = first_piece(&mut events).await;
+    let mut again = other.resume(caller(), turn, Some(last)).await.unwrap();
+    let second = again.next().await.unwrap();
+    let TurnEvent::Delta { content } = second.event else {
+        panic!("{second:?}")
+    };
+    at.server.servers[0].kill();
+    let (text, end) = rest(again, second.id).await;
+    let done = end.unwrap();
+    assert_eq!(first + &content + &text, done.answer.content);
+    assert_eq!(rest(events, Some(last)).await.1.unwrap(), done);
 }
 
 #[tokio::test]

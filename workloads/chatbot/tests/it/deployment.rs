@@ -57,6 +57,7 @@ impl Deployment {
             format!("GRANT ALL ON `{account}\\_%`.* TO '{account}'@'%'"),
         ];
         mysql.execute(&statements).await.unwrap();
+        let redis = Redis::start().await.unwrap();
         let mut deployment = Self {
             http: reqwest::Client::new(),
             processes: BTreeMap::new(),
@@ -66,7 +67,7 @@ impl Deployment {
                 .collect(),
             folder,
             mysql,
-            redis: Redis::start().await.unwrap(),
+            redis,
             account,
             groq: Groq::new(Some("key".to_owned())).serve().await.unwrap(),
             kafka,
@@ -163,8 +164,10 @@ impl Deployment {
             {
                 return;
             }
-            let process = self.processes.get_mut(&workload).unwrap();
-            assert!(process.runs(), "{workload} has ended: {}", process.errors());
+            // One that is waited for may wait for another one, which has ended.
+            for (other, process) in &mut self.processes {
+                assert!(process.runs(), "{other} has ended: {}", process.errors());
+            }
             tokio::time::sleep(PAUSE).await;
         }
     }

@@ -39,13 +39,16 @@ pub(crate) enum Act {
     Break(Vec<TurnEvent>),
 }
 
+/// Turns, each with the event after which it was gone on with.
+type Resumed = Vec<(Uuid, Option<String>)>;
+
 #[derive(Clone)]
 pub(crate) struct Behind {
     auth: InternalAuth,
     script: Arc<Mutex<VecDeque<Act>>>,
     seen: Arc<Mutex<Vec<(Uuid, String, ChatIn)>>>,
     /// Turns that were resumed, after which event; and turns that were cancelled.
-    pub(crate) resumed: Arc<Mutex<Vec<(Uuid, Option<String>)>>>,
+    pub(crate) resumed: Arc<Mutex<Resumed>>,
     pub(crate) cancelled: Arc<Mutex<Vec<Uuid>>>,
     messages: Arc<Mutex<Vec<(Uuid, MessageOut)>>>,
     pub(crate) keys: Arc<Mutex<JwkSet>>,

@@ -82,12 +82,6 @@ impl Redis {
             .await
     }
 
-    /// Whether there is a connection at this moment.
-    #[must_use]
-    pub fn is_connected(&self) -> bool {
-        self.inner.link.borrow().is_some()
-    }
-
     /// Waits until there is a connection.
     pub async fn connected(&self) {
         // The sender lives in `self`, so the channel stays open.

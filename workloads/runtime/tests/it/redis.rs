@@ -136,7 +136,7 @@ async fn a_key_of_others_is_refused_and_the_connection_stays() {
         .query::<Option<String>>(cmd("GET").arg("other"))
         .await;
     assert_eq!(read.unwrap_err().category(), Category::Failing);
-    assert!(watched.redis.is_connected());
+    assert!(watched.get().await.is_ok());
 }
 
 #[tokio::test]
