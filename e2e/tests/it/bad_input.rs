@@ -122,6 +122,12 @@ async fn a_kafka_that_cannot_be_reached_is_told_and_keeps_nobody_from_being_serv
         system
             .reason(KAFKA_READY, "KafkaUnreachable", &[nowhere])
             .await?;
+        system
+            .until("nothing but Kafka missing", wait::LONG, |system| {
+                let waiting_for = &system.status.as_ref()?.waiting_for;
+                (waiting_for.len() == 1).then_some(())
+            })
+            .await?;
         system.reason(READY, "KafkaUnreachable", &["kafka"]).await?;
         let person = Person::register(&system.url().await?).await?;
         person.ask(None, "hello").await?;
