@@ -113,14 +113,30 @@ pub(super) fn accounts(identity: &Identity) -> String {
     .concat()
 }
 
-/// The Sentinel's configuration: it watches this primary, and remembers what an older file says of the others.
-pub(super) fn sentinel(
-    identity: &Identity,
-    announced: IpAddr,
-    primary: IpAddr,
-    members: usize,
-    older: &str,
-) -> String {
+/// What a Sentinel's configuration is made of.
+pub(super) struct Sentinel<'a> {
+    /// The address by which it is announced.
+    pub(super) announced: IpAddr,
+    /// The primary that it watches.
+    pub(super) primary: IpAddr,
+    /// The other members whose addresses are known. A Sentinel asks a primary for them every ten seconds only: one that
+    /// lost it before would know nobody to promote, for ever.
+    pub(super) others: &'a [IpAddr],
+    /// How many members there are in all.
+    pub(super) members: usize,
+    /// An older file, of which its memory is kept.
+    pub(super) older: &'a str,
+}
+
+/// The Sentinel's configuration.
+pub(super) fn sentinel(identity: &Identity, parts: &Sentinel<'_>) -> String {
+    let Sentinel {
+        announced,
+        primary,
+        others,
+        members,
+        older,
+    } = *parts;
     let name = redis::PRIMARY_NAME;
     let account = redis::SENTINEL_ACCOUNT;
     let password = identity.password(account);
@@ -160,6 +176,12 @@ pub(super) fn sentinel(
             text.push('\n');
         }
     }
+    for other in others.iter().filter(|other| **other != primary) {
+        let line = format!("sentinel known-replica {name} {other} {}\n", ports::REDIS);
+        if !text.contains(&line) {
+            text.push_str(&line);
+        }
+    }
     text
 }
 
@@ -193,13 +215,35 @@ mod tests {
                      sentinel down-after-milliseconds chatbot 90000\n\
                      port 1\n";
         assert_eq!(watched(noted), Some(address(2)));
-        let text = sentinel(&identity, address(0), address(2), 3, noted);
+        let parts = Sentinel {
+            announced: address(0),
+            primary: address(2),
+            others: &[address(1), address(2)],
+            members: 3,
+            older: noted,
+        };
+        let text = sentinel(&identity, &parts);
         assert_eq!(watched(&text), Some(address(2)));
         assert!(text.contains("sentinel monitor chatbot 198.18.0.2 6379 2\n"));
         assert!(
             text.ends_with("sentinel myid 5ba2\nsentinel known-replica chatbot 198.18.0.1 6379\n")
         );
         assert!(!text.contains("90000") && !text.contains("port 1\n"));
+    }
+
+    #[test]
+    fn a_new_sentinel_knows_whom_it_can_promote() {
+        let parts = Sentinel {
+            announced: address(0),
+            primary: address(0),
+            others: &[address(1), address(2)],
+            members: 3,
+            older: "",
+        };
+        let text = sentinel(&Identity::of_test(), &parts);
+        assert!(text.ends_with(
+            "sentinel known-replica chatbot 198.18.0.1 6379\nsentinel known-replica chatbot 198.18.0.2 6379\n"
+        ));
     }
 
     #[test]

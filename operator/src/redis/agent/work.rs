@@ -207,7 +207,15 @@ impl Worker {
             }
         };
         let file = self.volume.sentinel();
-        let text = files::sentinel(&self.identity, address, primary, members, memory);
+        let others: Vec<IpAddr> = self.addresses.values().copied().collect();
+        let parts = files::Sentinel {
+            announced: address,
+            primary,
+            others: &others,
+            members,
+            older: memory,
+        };
+        let text = files::sentinel(&self.identity, &parts);
         write_private(&file, &text).map_err(io("write the Sentinel's configuration"))?;
         let mut command = Command::new(&self.settings.program);
         command.arg(&file).arg("--sentinel");
