@@ -40,32 +40,45 @@ const TROUBLED: Duration = Duration::from_secs(5);
 /// # Errors
 /// Fails when a setting cannot be used.
 pub fn service(config: Config, context: &Context) -> Result<Service, ConfigError> {
-    let auth = InternalAuth::load(&config.auth, context.workload)?;
-    match config.llm.provider {
-        Provider::Echo => Ok(wire(Echo, config, auth, context)),
+    let Config {
+        auth,
+        storage_url,
+        llm,
+    } = config;
+    let auth = InternalAuth::load(&auth, context.workload)?;
+    let storage = Client::new(client::http(), Workload::Storage, storage_url, auth.clone());
+    wire(llm, storage, auth, context)
+}
+
+/// Wires the workload with a way to storage of the caller's.
+///
+/// # Errors
+/// Fails when a setting of the model cannot be used.
+pub fn wire(
+    llm: Llm,
+    storage: Client,
+    auth: InternalAuth,
+    context: &Context,
+) -> Result<Service, ConfigError> {
+    let system_prompt = llm.system_prompt.clone().filter(|text| !text.is_empty());
+    let parts = (storage, system_prompt, auth);
+    match llm.provider() {
+        Provider::Echo => Ok(with_model(Echo, parts, context)),
         Provider::Groq | Provider::OpenAiCompatible => {
-            let model = OpenAi::new(config.llm.api()?).map_err(|error| {
+            let model = OpenAi::new(llm.api()?).map_err(|error| {
                 let problem = format!("no client can be made for it: {}", telemetry::chain(&error));
                 ConfigError::invalid(environment::LLM_BASE_URL, problem)
             })?;
-            Ok(wire(model, config, auth, context))
+            Ok(with_model(model, parts, context))
         }
     }
 }
 
-fn wire<M: Model + Clone>(
+fn with_model<M: Model + Clone>(
     model: M,
-    config: Config,
-    auth: InternalAuth,
+    (storage, system_prompt, auth): (Client, Option<String>, InternalAuth),
     context: &Context,
 ) -> Service {
-    let storage = Client::new(
-        client::http(),
-        Workload::Storage,
-        config.storage_url,
-        auth.clone(),
-    );
-    let system_prompt = config.llm.system_prompt.filter(|text| !text.is_empty());
     let metrics = Metrics::new(&context.metrics);
     let turns = Turns::new(
         model.clone(),

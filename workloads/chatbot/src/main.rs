@@ -2,6 +2,7 @@
 
 mod migrate;
 mod runtime;
+mod standalone;
 
 use std::process::ExitCode;
 

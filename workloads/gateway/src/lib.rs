@@ -103,7 +103,6 @@ pub fn service(config: Config, context: &Context) -> Result<Service, ConfigError
         public_url,
         cors_origins,
     } = config;
-    let cors = cors(&cors_origins)?;
     let auth = InternalAuth::load(&auth, context.workload)?;
     let http = client::http();
     let callee = |workload, url| Client::new(http.clone(), workload, url, auth.clone());
@@ -112,6 +111,20 @@ pub fn service(config: Config, context: &Context) -> Result<Service, ConfigError
         chat: callee(Workload::Chat, chat_url),
         storage: callee(Workload::Storage, storage_url),
     };
+    wire(callees, &public_url, &cors_origins, context)
+}
+
+/// Wires the workload with ways to the others of the caller's.
+///
+/// # Errors
+/// Fails when an origin is none.
+pub fn wire(
+    callees: Callees,
+    public_url: &str,
+    cors_origins: &[String],
+    context: &Context,
+) -> Result<Service, ConfigError> {
+    let cors = cors(cors_origins)?;
     let tokens = Tokens::new(callees.user.clone(), public_url.trim_end_matches('/'));
     let gate = context.health.gate("the key set of access tokens");
     let state = AppState {

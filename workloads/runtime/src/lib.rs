@@ -1,4 +1,4 @@
-//! How a workload runs: configuration, telemetry, shutdown, errors, HTTP layers, authentication, and the way to MySQL.
+//! How a workload runs: configuration, telemetry, shutdown, errors, HTTP layers, authentication, and the ways to MySQL and SQLite.
 //!
 //! A workload is a library with a `Config` (clap arguments that read the environment) and a function
 //! that makes a [`serve::Service`] of it. The binary parses, makes a [`context::Context`], asks the
@@ -17,4 +17,5 @@ pub mod metrics;
 pub mod mysql;
 pub mod request_id;
 pub mod serve;
+pub mod sqlite;
 pub mod telemetry;

@@ -10,7 +10,7 @@ pub mod http;
 pub mod service;
 pub mod store;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +21,7 @@ use chatbot_runtime::context::Context;
 use chatbot_runtime::health::Gate;
 use chatbot_runtime::mysql::{self, Database};
 use chatbot_runtime::serve::Service;
+use chatbot_runtime::sqlite::Schema;
 use sqlx::migrate::Migrator;
 
 use crypto::Ring;
@@ -28,8 +29,16 @@ use http::AppState;
 use service::Conversations;
 use store::{MysqlStore, Store};
 
-/// The schema, step by step.
+/// The schema on MySQL, step by step.
 pub static MIGRATIONS: Migrator = sqlx::migrate!();
+
+/// The schema on SQLite, step by step.
+pub static SQLITE: Schema = Schema {
+    name: "conversations",
+    migrations: &SQLITE_MIGRATIONS,
+};
+
+static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
 /// Time between two sweeps of what deletions that were cut off have left.
 const SWEEP: Duration = Duration::from_secs(600);
@@ -63,22 +72,33 @@ pub fn service(config: Config, context: &Context) -> Result<Service, ConfigError
         key_ring_file,
     } = config;
     let auth = InternalAuth::load(&auth, context.workload)?;
-    let ring = Ring::new(secret_json(environment::KEY_RING_FILE, &key_ring_file)?)
-        .map_err(|error| ConfigError::invalid(environment::KEY_RING_FILE, error.to_string()))?;
+    let ring = ring(&key_ring_file)?;
     let database = Database::new(mysql);
-    let conversations = Arc::new(Conversations::new(MysqlStore::new(database.clone()), ring));
-
+    let service = wire(MysqlStore::new(database.clone()), ring, auth, context);
     let health = context.health.clone();
-    let gate = health.gate("MySQL with its schema");
     let watching = async move { database.watch(|seen| health.report(seen)).await };
+    Ok(service.background("MySQL watch", watching))
+}
+
+/// Wires the workload with a store of the caller's.
+pub fn wire<S: Store>(store: S, ring: Ring, auth: InternalAuth, context: &Context) -> Service {
+    let conversations = Arc::new(Conversations::new(store, ring));
+    let gate = context.health.gate("the schema of conversations");
     let sweeping = sweep(Arc::clone(&conversations), gate);
     let router = http::router(AppState {
         conversations,
         auth,
     });
-    Ok(Service::new(router)
-        .background("MySQL watch", watching)
-        .background("sweep", sweeping))
+    Service::new(router).background("sweep", sweeping)
+}
+
+/// Reads the key ring.
+///
+/// # Errors
+/// Fails when the file cannot be read or holds none.
+pub fn ring(file: &Path) -> Result<Ring, ConfigError> {
+    Ring::new(secret_json(environment::KEY_RING_FILE, file)?)
+        .map_err(|error| ConfigError::invalid(environment::KEY_RING_FILE, error.to_string()))
 }
 
 /// Ends deletions that were cut off, from time to time; the first time that works, the schema is there.

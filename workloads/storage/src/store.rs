@@ -5,6 +5,8 @@
 //! to find its own traces and change nothing more.
 
 mod mysql;
+mod rows;
+mod sqlite;
 
 use chatbot_api::conversations::Role;
 use chatbot_api::turns::Usage;
@@ -14,6 +16,7 @@ use crate::crypto::WrappedKey;
 use crate::cursor::ConversationCursor;
 
 pub use mysql::MysqlStore;
+pub use sqlite::SqliteStore;
 
 /// Why a step was not done.
 #[derive(Debug, thiserror::Error)]
@@ -30,13 +33,16 @@ pub enum Error {
     /// The attempt was never begun.
     #[error("this attempt was never begun")]
     NoSuchAttempt,
-    /// The store failed.
+    /// MySQL failed.
     #[error("failed to read or write the store")]
     Mysql(#[from] chatbot_runtime::mysql::Error),
+    /// SQLite failed.
+    #[error("failed to read or write the store")]
+    Sqlite(#[from] chatbot_runtime::sqlite::Error),
 }
 
 /// A conversation as it is stored.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, sqlx::FromRow)]
 pub struct ConversationRow {
     /// Id.
     pub id: Uuid,

@@ -1,5 +1,7 @@
-//! For tests only: real servers, and the stand-in for Groq.
+//! For tests only: real servers, the stand-in for Groq, people who use a system and what they may expect.
 
+pub mod api;
 pub mod groq;
 pub mod history;
 pub mod mysql;
+pub mod person;

@@ -1,7 +1,8 @@
-//! Tests of the runtime against real servers.
+//! Tests of the runtime against real servers and files.
 
 #![expect(clippy::unwrap_used, reason = "a failed step fails the test")]
 
 mod client;
 mod mysql;
 mod serve;
+mod sqlite;

@@ -5,6 +5,7 @@ use chatbot_runtime::mysql::{Abort, Tx};
 use uuid::Uuid;
 
 use super::{Unit, rows};
+use crate::store::rows::role_number;
 use crate::store::{Answered, Begun, Error, MessageRow, NewAnswer, NewTurn, Target};
 
 /// Stores the user's message, or finds what the same key stored before.
@@ -100,7 +101,7 @@ async fn begin_again(mut tx: Tx, turn: &NewTurn, turn_id: Uuid, conversation: Uu
     let message = rows::message_of_turn(&mut tx, turn_id, Role::User)
         .await?
         .ok_or_else(gone)?;
-    if stored.answered {
+    if stored.answered() {
         let attempt = stored.attempt;
         let answer = rows::message_of_turn(&mut tx, turn_id, Role::Assistant)
             .await?
@@ -149,7 +150,7 @@ pub(super) async fn answer(mut tx: Tx, answer: &NewAnswer) -> Unit<Answered> {
     let message = rows::message_of_turn(&mut tx, answer.turn_id, Role::User)
         .await?
         .ok_or_else(gone)?;
-    if !turn.answered {
+    if !turn.answered() {
         let stored = MessageRow {
             id: answer.message_id,
             conversation_id: conversation,
@@ -193,7 +194,7 @@ async fn append(tx: &mut Tx, message: &MessageRow) -> Result<(), sqlx::Error> {
     .bind(message.seq)
     .bind(message.id)
     .bind(message.turn_id)
-    .bind(rows::role_number(message.role))
+    .bind(role_number(message.role))
     .bind(&message.content)
     .bind(&message.model)
     .bind(message.created_at)
