@@ -69,6 +69,8 @@ impl DataFolder {
         folder.make_key(SIGNING_KEYS, || SigningKeys {
             keys: vec![SigningKey::generate(0)],
         })?;
+        // An empty file is an empty database; those that SQLite makes beside it get its mode.
+        private(&folder.database()).map_err(failed)?;
         Ok(folder)
     }
 

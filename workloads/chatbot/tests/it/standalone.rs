@@ -44,7 +44,7 @@ impl Standalone {
         let folder = TempDir::new().unwrap();
         let data = folder.path().join("data");
         let address = format!("127.0.0.1:{}", free_port());
-        let process = spawn(&data, &address, more);
+        let process = spawn(&data, &address, more, folder.path().join("log"));
         let mut standalone = Self {
             url: format!("http://{address}"),
             process,
@@ -79,7 +79,7 @@ impl Standalone {
     }
 }
 
-fn spawn(data: &Path, address: &str, more: &[(&str, String)]) -> Process {
+fn spawn(data: &Path, address: &str, more: &[(&str, String)], log: PathBuf) -> Process {
     let mut environment = vec![
         (env::DATA_DIR.to_owned(), data.display().to_string()),
         (env::LISTEN.to_owned(), address.to_owned()),
@@ -87,16 +87,13 @@ fn spawn(data: &Path, address: &str, more: &[(&str, String)]) -> Process {
     for (name, value) in more {
         environment.push(((*name).to_owned(), value.clone()));
     }
-    Process::start(
-        vec!["standalone".to_owned()],
-        environment,
-        data.with_extension("log"),
-    )
+    Process::start(vec!["standalone".to_owned()], environment, log)
 }
 
 /// What a process says that cannot use its folder or address, and ends.
 async fn refusal(data: &Path, address: &str) -> String {
-    let mut process = spawn(data, address, &[]);
+    let folder = TempDir::new().unwrap();
+    let mut process = spawn(data, address, &[], folder.path().join("log"));
     let status = process.ended().await;
     assert!(!status.success(), "it should not have run");
     process.errors()
@@ -151,8 +148,10 @@ async fn a_process_that_is_killed_under_load_loses_nothing_acknowledged() {
     let killing = async {
         let witness = Person::register(&standalone.url).await.unwrap();
         loop {
-            // Somebody's turn has ended, so others are in the middle of theirs.
-            witness.ask(None, "is it there?").await.unwrap();
+            // While somebody asks so often, the others come to the middle of something, too.
+            for _ in 0..10 {
+                witness.ask(None, "is it there?").await.unwrap();
+            }
             standalone.start_again().await;
             kills += 1;
         }
@@ -260,11 +259,11 @@ async fn a_file_that_is_no_database_is_left_as_it_is() {
     let mut standalone = Standalone::start().await;
     standalone.end().await;
     let file = standalone.data.join("chatbot.db");
-    std::fs::write(&file, "a diary of mine, and nothing else at all").unwrap();
+    let diary = "dear diary\n".repeat(1000);
+    std::fs::write(&file, &diary).unwrap();
     let said = refusal(&standalone.data, "127.0.0.1:0").await;
     assert!(said.contains("chatbot.db"), "{said}");
-    let left = std::fs::read(&file).unwrap();
-    assert_eq!(left, b"a diary of mine, and nothing else at all");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), diary);
 }
 
 #[tokio::test]

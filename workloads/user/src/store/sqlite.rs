@@ -1,6 +1,7 @@
 //! The store on SQLite: what changes something runs alone, so what it has read is still so when it commits.
 
 use chatbot_runtime::sqlite::{Database, Tx};
+use sqlx::Row as _;
 use uuid::Uuid;
 
 use super::{Account, AccountStore, NewToken, Registered};
@@ -162,22 +163,23 @@ impl AccountStore for SqliteStore {
 }
 
 async fn stored(tx: &mut Tx, hash: [u8; 32]) -> Result<Option<Stored>, sqlx::Error> {
-    let row: Option<(Uuid, Uuid, i64, Option<i64>, Option<i64>)> = sqlx::query_as(
-        "SELECT sessions.id, account_id, refresh_tokens.expires_at, rotated_at, revoked_at \
+    let row = sqlx::query(
+        "SELECT session_id, account_id, refresh_tokens.expires_at, rotated_at, revoked_at \
          FROM refresh_tokens JOIN sessions ON sessions.id = session_id WHERE hash = ?",
     )
     .bind(&hash[..])
     .fetch_optional(&mut **tx)
     .await?;
-    Ok(row.map(
-        |(session, account, expires_at, rotated_at, revoked_at)| Stored {
-            session,
-            account,
-            expires_at,
-            rotated_at,
-            revoked_at,
-        },
-    ))
+    row.map(|row| {
+        Ok(Stored {
+            session: row.try_get("session_id")?,
+            account: row.try_get("account_id")?,
+            expires_at: row.try_get("expires_at")?,
+            rotated_at: row.try_get("rotated_at")?,
+            revoked_at: row.try_get("revoked_at")?,
+        })
+    })
+    .transpose()
 }
 
 async fn renew(
