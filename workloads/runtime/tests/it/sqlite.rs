@@ -66,10 +66,10 @@ async fn a_unit_that_reads_sees_one_moment_and_waits_for_no_writer() {
     assert_eq!(count(&mut reading).await, 0);
     let mut writing = database.write().await.unwrap();
     run(&mut writing, "INSERT INTO notes VALUES (1)").await;
-    assert_eq!(count(&mut *database.read().await.unwrap()).await, 0);
+    assert_eq!(count(&mut database.read().await.unwrap()).await, 0);
     writing.commit().await.unwrap();
     assert_eq!(count(&mut reading).await, 0);
-    assert_eq!(count(&mut *database.read().await.unwrap()).await, 1);
+    assert_eq!(count(&mut database.read().await.unwrap()).await, 1);
 }
 
 #[tokio::test]
@@ -95,7 +95,7 @@ async fn what_was_committed_is_there_when_the_file_is_opened_again() {
     let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
     assert_eq!(left.len(), 1, "a closed database is one file: {left:?}");
     let again = open(&file).await;
-    assert_eq!(count(&mut *again.read().await.unwrap()).await, 1);
+    assert_eq!(count(&mut again.read().await.unwrap()).await, 1);
 }
 
 #[tokio::test]
