@@ -12,10 +12,13 @@ export CHATBOT_TEST_KAFKA_ROOT ?= $(CACHE)/rootfs/kafka-4.4
 PROGRAMS = KUBECONFIG=$(STATE)/kubeconfig PATH=$(CACHE)/bin:$$PATH
 
 .DEFAULT_GOAL := help
-.PHONY: help up cluster images deploy down status url logs mysql redis kubectl helm env test test-fast reliability generate
+.PHONY: help run up cluster images deploy down status url logs mysql redis kubectl helm env secrets test test-fast reliability generate
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: ## the whole product in one process, no root and no server needed (ARGS="--listen 127.0.0.1:8081")
+	@cargo run --locked -q --bin chatbot -- standalone --data-dir $(CURDIR)/chatbot-data $(ARGS)
 
 up: ## from nothing to a chat system that answers (NODES=3, or 1; CLUSTER=kind|packages)
 	@dev-cluster/up
@@ -55,6 +58,9 @@ helm: ## helm on this cluster: make helm ARGS="list -A"
 
 env: ## what to eval in a shell to use this cluster: eval "$(make env)"
 	@echo 'export KUBECONFIG=$(STATE)/kubeconfig PATH=$(CACHE)/bin:$$PATH CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)'
+
+secrets: ## write the secrets that compose.yaml reads, where they are missing
+	@dev-cluster/compose-secrets
 
 test: ## every check and test, the ones on a real cluster too (brings it up)
 	@dev-cluster/test all

@@ -52,6 +52,9 @@ pub enum Error {
         /// What it said.
         output: String,
     },
+    /// Something went wrong for a person.
+    #[error(transparent)]
+    Person(#[from] chatbot_testkit::person::Error),
     /// What is seen is not what must be.
     #[error("{0}")]
     Wrong(String),

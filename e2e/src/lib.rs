@@ -2,8 +2,8 @@
 //!
 //! What the tests share: the [`cluster`], a [`namespace`] that is deleted at the end and described
 //! when a test fails, a bounded [`wait`] for a condition, chat systems to apply ([`system`],
-//! [`shared`]), a [`person`] who uses one through its load balancer, the [`model`] that answers, and
-//! [`faults`].
+//! [`shared`]), the [`model`] that answers, and [`faults`]. Who uses a system through its load
+//! balancer is a `Person` of the testkit.
 
 pub mod cluster;
 pub mod command;
@@ -16,7 +16,6 @@ pub mod model;
 pub mod mysql;
 pub mod namespace;
 pub mod operator;
-pub mod person;
 pub mod redis;
 pub mod shared;
 pub mod system;

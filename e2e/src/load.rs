@@ -4,12 +4,12 @@ use chatbot_testkit::history::client::Failure;
 use chatbot_testkit::history::load::{self, Options, Ran};
 use chatbot_testkit::history::summary::Summary;
 use chatbot_testkit::history::{read, verify};
+use chatbot_testkit::person::Person;
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::cluster::Settings;
 use crate::error::ensure;
-use crate::person::Person;
 use crate::{Error, Result};
 
 /// Users that talk at the same time.

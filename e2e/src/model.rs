@@ -13,9 +13,6 @@ const NAME: &str = "groq-mock";
 const PORT: u16 = 8080;
 /// The one model that the tests use.
 pub const MODEL: &str = "llama-3.3-70b-versatile";
-/// What the stand-in's answer begins with; the question follows.
-pub const ANSWER: &str = "You said: ";
-
 /// Starts the stand-in, which accepts this key only, or any without one, and returns the `llm` part
 /// of a spec that uses it.
 ///

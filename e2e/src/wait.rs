@@ -77,17 +77,3 @@ fn late(what: &str, limit: Duration, seen: String) -> Error {
         seen,
     }
 }
-
-/// Runs a future with a limit.
-///
-/// # Errors
-/// The limit is over, or the future fails.
-pub async fn within<T>(
-    limit: Duration,
-    what: &str,
-    future: impl Future<Output = Result<T>>,
-) -> Result<T> {
-    tokio::time::timeout(limit, future)
-        .await
-        .map_err(|_| late(what, limit, "it was still running".to_owned()))?
-}

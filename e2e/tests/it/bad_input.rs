@@ -8,9 +8,9 @@ use chatbot_crds::conditions::{
 };
 use chatbot_e2e::faults::restarts;
 use chatbot_e2e::mysql::EXTERNAL_SECRET;
-use chatbot_e2e::person::Person;
 use chatbot_e2e::system::{condition, merged, small};
 use chatbot_e2e::{Result, System, TestNamespace, model, mysql, operator, shared, test, wait};
+use chatbot_testkit::person::Person;
 use k8s_openapi::api::core::v1::{ResourceQuota, Secret};
 use k8s_openapi::api::storage::v1::StorageClass;
 use kube::Api;

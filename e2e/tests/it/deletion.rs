@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use chatbot_crds::ChatbotDeployment;
 use chatbot_e2e::error::ensure;
-use chatbot_e2e::person::Person;
 use chatbot_e2e::system::{merged, names, small};
 use chatbot_e2e::{Result, System, TestNamespace, test, wait};
+use chatbot_testkit::person::Person;
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet, StatefulSet};
 use k8s_openapi::api::batch::v1::Job;

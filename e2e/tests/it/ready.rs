@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use chatbot_crds::{EngineStatus, conditions};
-use chatbot_e2e::person::{Person, client};
 use chatbot_e2e::system::{self, LOAD_BALANCER, MYSQL, REDIS, condition, highly_available};
 use chatbot_e2e::{Result, System, test, wait};
+use chatbot_testkit::person::{Person, client};
 use k8s_openapi::api::core::v1::Pod;
 
 #[tokio::test]

@@ -9,13 +9,16 @@ use chatbot_runtime::config::ConfigError;
 use chatbot_runtime::redis;
 use url::Url;
 
-use crate::model::OpenAiConfig;
+use crate::model::{ApiKey, OpenAiConfig};
 
 /// How long to wait for the first piece of an answer, and between two.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Where Groq is.
 const GROQ: &str = "https://api.groq.com/openai/v1";
+
+/// The model of Groq that answers when none is named.
+const GROQ_MODEL: &str = "llama-3.3-70b-versatile";
 
 /// Settings of the chat workload.
 #[derive(Clone, Debug, clap::Args)]
@@ -36,19 +39,22 @@ pub struct Config {
 }
 
 /// Settings of the language model.
-#[derive(Clone, Debug, clap::Args)]
+#[derive(Clone, Debug, Default, clap::Args)]
 #[group(skip)]
 pub struct Llm {
-    /// Who answers.
-    #[arg(id = "llm-provider", long = "llm-provider", env = environment::LLM_PROVIDER, value_enum, default_value_t = Provider::Groq)]
-    pub provider: Provider,
+    /// Who answers; Groq when absent.
+    #[arg(id = "llm-provider", long = "llm-provider", env = environment::LLM_PROVIDER, value_enum)]
+    pub provider: Option<Provider>,
     /// Base URL of the model API, up to and without `/chat/completions`; Groq's own when absent.
     #[arg(long = "llm-base-url", env = environment::LLM_BASE_URL)]
     pub base_url: Option<Url>,
     /// File with the API key.
     #[arg(long = "llm-api-key-file", env = environment::LLM_API_KEY_FILE)]
     pub api_key_file: Option<PathBuf>,
-    /// Model used when a request names none.
+    /// The API key itself, for a process that is given it otherwise; the file goes first.
+    #[arg(skip)]
+    pub api_key: Option<ApiKey>,
+    /// Model used when a request names none; Groq has a default.
     #[arg(long = "llm-model", env = environment::LLM_MODEL)]
     pub model: Option<String>,
     /// Models tried in order when one is unavailable.
@@ -78,12 +84,18 @@ pub enum Provider {
 }
 
 impl Llm {
+    /// Who answers.
+    #[must_use]
+    pub fn provider(&self) -> Provider {
+        self.provider.unwrap_or(Provider::Groq)
+    }
+
     /// What is needed to call a model API.
     ///
     /// # Errors
     /// Fails when the model or the URL is missing, or the temperature is out of range.
     pub(crate) fn api(&self) -> Result<OpenAiConfig, ConfigError> {
-        let base_url = match (&self.base_url, self.provider) {
+        let base_url = match (&self.base_url, self.provider()) {
             (Some(url), _) => url.clone(),
             (None, Provider::Groq) => Url::parse(GROQ).expect("the constant is a URL"),
             (None, _) => {
@@ -99,9 +111,18 @@ impl Llm {
                 "it must be an http or https URL",
             ));
         }
-        let model = self.model.clone().filter(|model| !model.is_empty());
-        let model =
-            model.ok_or_else(|| ConfigError::invalid(environment::LLM_MODEL, "it is needed"))?;
+        let model = match self.model.clone().filter(|model| !model.is_empty()) {
+            Some(model) => model,
+            None if self.provider() == Provider::Groq => GROQ_MODEL.to_owned(),
+            None => {
+                return Err(ConfigError::invalid(
+                    environment::LLM_MODEL,
+                    "it is needed for this provider",
+                ));
+            }
+        };
+        let file = self.api_key_file.clone().map(ApiKey::File);
+        let api_key = file.or_else(|| self.api_key.clone());
         if let Some(temperature) = self.temperature
             && !(0.0..=2.0).contains(&temperature)
         {
@@ -112,7 +133,7 @@ impl Llm {
         }
         Ok(OpenAiConfig {
             base_url,
-            api_key_file: self.api_key_file.clone(),
+            api_key,
             model,
             fallback_models: self
                 .fallback_models
@@ -158,20 +179,22 @@ mod tests {
     }
 
     #[test]
-    fn groq_needs_a_model_and_knows_its_own_address() {
+    fn groq_knows_its_own_address_and_a_model() {
         let groq = config(&["--llm-model=m", "--llm-fallback-models=a,b"])
             .llm
             .api()
             .unwrap();
         assert_eq!(groq.base_url.host_str(), Some("api.groq.com"));
         assert_eq!(groq.fallback_models, ["a", "b"]);
-        assert!(config(&[]).llm.api().is_err());
+        assert_eq!(config(&[]).llm.api().unwrap().model, super::GROQ_MODEL);
     }
 
     #[test]
-    fn another_api_needs_an_address_and_a_temperature_is_bounded() {
-        let other = ["--llm-provider=openai-compatible", "--llm-model=m"];
-        assert!(config(&other).llm.api().is_err());
+    fn another_api_needs_an_address_and_a_model_and_a_temperature_is_bounded() {
+        let other = "--llm-provider=openai-compatible";
+        for lacking in ["--llm-model=m", "--llm-base-url=http://x"] {
+            assert!(config(&[other, lacking]).llm.api().is_err());
+        }
         assert!(
             config(&["--llm-model=m", "--llm-temperature=2.5"])
                 .llm

@@ -45,41 +45,57 @@ const TROUBLED: Duration = Duration::from_secs(5);
 /// # Errors
 /// Fails when a setting cannot be used.
 pub fn service(config: Config, context: &Context) -> Result<Service, ConfigError> {
-    let auth = InternalAuth::load(&config.auth, context.workload)?;
-    match config.llm.provider {
-        Provider::Echo => wire(Echo, config, auth, context),
-        Provider::Groq | Provider::OpenAiCompatible => {
-            let model = OpenAi::new(config.llm.api()?).map_err(|error| {
-                let problem = format!("no client can be made for it: {}", telemetry::chain(&error));
-                ConfigError::invalid(environment::LLM_BASE_URL, problem)
-            })?;
-            wire(model, config, auth, context)
-        }
-    }
-}
-
-fn wire<M: Model + Clone>(
-    model: M,
-    config: Config,
-    auth: InternalAuth,
-    context: &Context,
-) -> Result<Service, ConfigError> {
-    let redis = Redis::new(config.redis);
+    let Config {
+        auth,
+        storage_url,
+        llm,
+        redis,
+    } = config;
+    let redis = Redis::new(redis);
     let tail = match redis.clone() {
         Some(redis) => {
-            let file = &config.auth.internal_key_file;
-            let key = secret_key(environment::INTERNAL_KEY_FILE, file)?;
+            let key = secret_key(environment::INTERNAL_KEY_FILE, &auth.internal_key_file)?;
             Some(Tail::new(redis, &key))
         }
         None => None,
     };
-    let storage = Client::new(
-        client::http(),
-        Workload::Storage,
-        config.storage_url,
-        auth.clone(),
-    );
-    let system_prompt = config.llm.system_prompt.filter(|text| !text.is_empty());
+    let auth = InternalAuth::load(&auth, context.workload)?;
+    let storage = Client::new(client::http(), Workload::Storage, storage_url, auth.clone());
+    let service = wire(llm, storage, tail, auth, context)?;
+    Ok(redis::watched(service, redis, &context.health))
+}
+
+/// Wires the workload with a way to storage of the caller's, and one to other replicas where there
+/// are any.
+///
+/// # Errors
+/// Fails when a setting of the model cannot be used.
+pub fn wire(
+    llm: Llm,
+    storage: Client,
+    tail: Option<Tail>,
+    auth: InternalAuth,
+    context: &Context,
+) -> Result<Service, ConfigError> {
+    let system_prompt = llm.system_prompt.clone().filter(|text| !text.is_empty());
+    let parts = (storage, tail, system_prompt, auth);
+    match llm.provider() {
+        Provider::Echo => Ok(with_model(Echo, parts, context)),
+        Provider::Groq | Provider::OpenAiCompatible => {
+            let model = OpenAi::new(llm.api()?).map_err(|error| {
+                let problem = format!("no client can be made for it: {}", telemetry::chain(&error));
+                ConfigError::invalid(environment::LLM_BASE_URL, problem)
+            })?;
+            Ok(with_model(model, parts, context))
+        }
+    }
+}
+
+fn with_model<M: Model + Clone>(
+    model: M,
+    (storage, tail, system_prompt, auth): (Client, Option<Tail>, Option<String>, InternalAuth),
+    context: &Context,
+) -> Service {
     let metrics = Metrics::new(&context.metrics);
     let turns = Turns::new(
         model.clone(),
@@ -90,9 +106,7 @@ fn wire<M: Model + Clone>(
         tail,
     );
     let router = http::router(AppState { turns, auth });
-    let service =
-        Service::new(router).background("model watch", watch(model, context.health.clone()));
-    Ok(redis::watched(service, redis, &context.health))
+    Service::new(router).background("model watch", watch(model, context.health.clone()))
 }
 
 /// Looks at the model for ever and reports what it sees; users meet its failures anyway, so a model

@@ -12,7 +12,7 @@ use chatbot_runtime::error::ApiError;
 use futures::stream::BoxStream;
 
 pub use echo::Echo;
-pub use openai::{OpenAi, OpenAiConfig};
+pub use openai::{ApiKey, OpenAi, OpenAiConfig};
 
 /// Who speaks in a prompt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]

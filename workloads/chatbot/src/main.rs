@@ -3,6 +3,7 @@
 mod dead_letters;
 mod migrate;
 mod runtime;
+mod standalone;
 
 use std::process::ExitCode;
 

@@ -1,9 +1,12 @@
 //! Wires a workload to the process: arguments, logs, sockets, signals.
 
-use chatbot_contract::{Workload, exit};
+use std::net::SocketAddr;
+
+use chatbot_contract::{Workload, environment, exit};
 use chatbot_runtime::config::{Common, ConfigError};
 use chatbot_runtime::context::Context;
 use chatbot_runtime::serve::{self, Listeners, ServeError, Service};
+use chatbot_runtime::sqlite;
 use chatbot_runtime::telemetry::{self, TelemetryError};
 use clap::{Args, Parser, Subcommand};
 use tokio::net::TcpListener;
@@ -11,8 +14,9 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::dead_letters::{self, ReplayError};
 use crate::migrate::{self, MigrateError};
+use crate::standalone::{self, DataError};
 
-/// The chatbot: one program, run once for each workload.
+/// The chatbot: one program, run once for each workload, or once for all of them.
 #[derive(Parser)]
 #[command(name = "chatbot", version, about)]
 pub(crate) struct Cli {
@@ -35,6 +39,8 @@ enum Command {
     /// Deals with records that no consumer could handle.
     #[command(subcommand)]
     DeadLetters(dead_letters::Command),
+    /// Runs the whole product in this process, on one SQLite file.
+    Standalone(Box<standalone::Config>),
     /// Prints the description of the public interface and ends.
     Openapi,
 }
@@ -59,9 +65,10 @@ pub(crate) enum RunError {
     #[error(transparent)]
     Telemetry(#[from] TelemetryError),
     /// An address cannot be listened on.
-    #[error("failed to listen on {address}")]
+    #[error("failed to listen on {address}, which {setting} sets")]
     Listen {
-        address: std::net::SocketAddr,
+        address: SocketAddr,
+        setting: &'static str,
         source: std::io::Error,
     },
     /// Signals cannot be received.
@@ -70,6 +77,12 @@ pub(crate) enum RunError {
     /// Serving failed.
     #[error(transparent)]
     Serve(#[from] ServeError),
+    /// The data folder cannot be used.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The data file cannot be used.
+    #[error(transparent)]
+    Sqlite(#[from] sqlite::Error),
     /// The database was not brought up to date.
     #[error(transparent)]
     Migrate(#[from] MigrateError),
@@ -82,12 +95,13 @@ impl RunError {
     /// One of [`exit`], or 1; 2 is clap's, for arguments.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
-            Self::Config(_) | Self::Telemetry(_) | Self::Replay(ReplayError::Config(_)) => {
-                exit::CONFIGURATION
-            }
+            Self::Config(_)
+            | Self::Telemetry(_)
+            | Self::Data(_)
+            | Self::Replay(ReplayError::Config(_)) => exit::CONFIGURATION,
             Self::Migrate(error) => error.exit_code(),
             Self::Replay(ReplayError::Kafka(_)) => exit::TRY_LATER,
-            Self::Listen { .. } | Self::Signal(_) | Self::Serve(_) => 1,
+            Self::Listen { .. } | Self::Signal(_) | Self::Serve(_) | Self::Sqlite(_) => 1,
         }
     }
 }
@@ -117,6 +131,7 @@ impl Cli {
                 telemetry::init(command.log())?;
                 Ok(command.run().await?)
             }
+            Command::Standalone(config) => standalone::run(*config).await,
             Command::Openapi => {
                 print!("{}", chatbot_gateway::openapi::json());
                 Ok(())
@@ -136,27 +151,40 @@ impl<C: Args> Process<C> {
         let context = Context::new(workload);
         let service = wire(config, &context)?;
         let listeners = Listeners {
-            interface: listen(common.listen).await?,
-            admin: listen(common.admin_listen).await?,
+            interface: listen(common.listen, environment::LISTEN).await?,
+            admin: Some(listen(common.admin_listen, environment::ADMIN_LISTEN).await?),
         };
-        let mut terminate = signal(SignalKind::terminate()).map_err(RunError::Signal)?;
-        let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::Signal)?;
-        let stop = async move {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-        };
+        let stop = stop()?;
         tracing::info!(%workload, listen = %common.listen, version = env!("CARGO_PKG_VERSION"), "serving");
         serve::run(listeners, service, context, common.drain(), stop).await?;
         Ok(())
     }
 }
 
-async fn listen(address: std::net::SocketAddr) -> Result<TcpListener, RunError> {
+/// Takes the address that `setting` sets.
+pub(crate) async fn listen(
+    address: SocketAddr,
+    setting: &'static str,
+) -> Result<TcpListener, RunError> {
     TcpListener::bind(address)
         .await
-        .map_err(|source| RunError::Listen { address, source })
+        .map_err(|source| RunError::Listen {
+            address,
+            setting,
+            source,
+        })
+}
+
+/// Comes true when the process is asked to end: by Ctrl-C or SIGTERM.
+pub(crate) fn stop() -> Result<impl Future<Output = ()>, RunError> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(RunError::Signal)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::Signal)?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
 }
 
 #[cfg(test)]

@@ -83,6 +83,11 @@ pub const LLM_TEMPERATURE: &str = "CHATBOT_LLM_TEMPERATURE";
 /// Most tokens of one answer.
 pub const LLM_MAX_COMPLETION_TOKENS: &str = "CHATBOT_LLM_MAX_COMPLETION_TOKENS";
 
+/// API key of Groq itself: for `standalone` only, which people start by hand.
+pub const GROQ_API_KEY: &str = "GROQ_API_KEY";
+/// Folder with the data and the keys of `standalone`.
+pub const DATA_DIR: &str = "CHATBOT_DATA_DIR";
+
 /// `open` or `closed`.
 pub const REGISTRATION: &str = "CHATBOT_REGISTRATION";
 /// Life of an access token, in seconds.

@@ -1,6 +1,10 @@
 //! Keys of the identity Secret and the JSON documents in it: what must outlive everything else.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use p256::pkcs8::{EncodePrivateKey as _, LineEnding};
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 /// 32 random bytes, base64: signs the short-lived tokens of calls between workloads (HS256).
 pub const INTERNAL_KEY: &str = "internal-key";
@@ -30,6 +34,12 @@ pub fn redis_password(account: &str) -> String {
     format!("redis-{account}-password")
 }
 
+/// Makes 32 random bytes, in base64.
+#[must_use]
+pub fn secret() -> String {
+    STANDARD.encode(rand::random::<[u8; 32]>())
+}
+
 /// Keys that wrap users' data keys: the current one wraps, all of them unwrap.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct KeyRing {
@@ -37,6 +47,21 @@ pub struct KeyRing {
     pub current: String,
     /// Every key that may still be needed.
     pub keys: Vec<RingKey>,
+}
+
+impl KeyRing {
+    /// Makes a ring with one fresh key.
+    #[must_use]
+    pub fn generate() -> Self {
+        let id = Uuid::now_v7().to_string();
+        Self {
+            current: id.clone(),
+            keys: vec![RingKey {
+                id,
+                secret: secret(),
+            }],
+        }
+    }
 }
 
 /// One key of a [`KeyRing`].
@@ -65,4 +90,25 @@ pub struct SigningKey {
     /// First moment at which this key signs, in seconds since the Unix epoch: later than its
     /// publication by more than any cache keeps a JWKS.
     pub signs_from: i64,
+}
+
+impl SigningKey {
+    /// Makes a fresh key that signs from this moment on, in seconds since the Unix epoch.
+    #[must_use]
+    pub fn generate(signs_from: i64) -> Self {
+        // All but about one in 2^32 values are valid scalars (FIPS 186-5, appendix A.2.2).
+        let key = loop {
+            if let Ok(key) = p256::SecretKey::from_slice(&rand::random::<[u8; 32]>()) {
+                break key;
+            }
+        };
+        let pem = key
+            .to_pkcs8_pem(LineEnding::LF)
+            .expect("a valid key can be encoded");
+        Self {
+            id: Uuid::now_v7().to_string(),
+            private_key: pem.to_string(),
+            signs_from,
+        }
+    }
 }

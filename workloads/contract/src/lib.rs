@@ -1,7 +1,7 @@
 //! What the operator and the workloads must agree on, written once.
 //!
-//! Nothing here does anything: names, numbers and the shapes of what one side writes and the
-//! other reads. Both sides name these items, so a change that one of them forgets does not compile.
+//! Nothing here does anything but make fresh keys: names, numbers and the shapes of what one side
+//! writes and the other reads. Both sides name these items, so a change that one of them forgets does not compile.
 
 pub mod environment;
 pub mod events;

@@ -216,7 +216,7 @@ async fn shown(
 /// Tells what is new of the user, as server-sent events, each a `UserEvent`.
 ///
 /// The stream ends when the access token expires or the process ends: connect again, and read once
-/// what may have been missed. A system without Kafka has no events (404).
+/// what may have been missed. A cluster without Kafka tells none (404).
 #[utoipa::path(
     get, path = "/v1/events", tag = "events",
     responses(

@@ -32,7 +32,7 @@ use chatbot_runtime::client::{self, Client};
 use chatbot_runtime::config::ConfigError;
 use chatbot_runtime::context::{Context, Shutdown};
 use chatbot_runtime::error::SHOULD_RETRY;
-use chatbot_runtime::events::{Consumed, KafkaConfig, KafkaLog};
+use chatbot_runtime::events::{Consumed, EventLog, KafkaConfig, KafkaLog};
 use chatbot_runtime::redis::{self, Redis};
 use chatbot_runtime::revocations::Revocations;
 use chatbot_runtime::serve::Service;
@@ -61,6 +61,21 @@ pub struct Config {
     /// Base URL of the storage workload.
     #[arg(long, env = environment::STORAGE_URL)]
     pub storage_url: Url,
+    /// What the door is like.
+    #[command(flatten)]
+    pub door: Door,
+    /// The way to Redis.
+    #[command(flatten)]
+    pub redis: redis::Config,
+    /// The way to Kafka, where there is one.
+    #[command(flatten)]
+    pub kafka: KafkaConfig,
+}
+
+/// What the public door is like.
+#[derive(Clone, Debug, clap::Args)]
+#[group(skip)]
+pub struct Door {
     /// URL under which users reach the system: the `iss` of access tokens.
     #[arg(long, env = environment::PUBLIC_URL)]
     pub public_url: String,
@@ -73,12 +88,6 @@ pub struct Config {
     /// The limits of users.
     #[command(flatten)]
     pub limits: limit::Config,
-    /// The way to Redis.
-    #[command(flatten)]
-    pub redis: redis::Config,
-    /// The way to Kafka, where there is one.
-    #[command(flatten)]
-    pub kafka: KafkaConfig,
 }
 
 /// What handlers use.
@@ -151,16 +160,11 @@ pub fn service(config: Config, context: &Context) -> Result<Service, ConfigError
         user_url,
         chat_url,
         storage_url,
-        public_url,
-        cors_origins,
-        trust_forwarded_for,
-        limits,
+        door,
         redis,
         kafka,
     } = config;
     let kafka = kafka.settings()?.map(KafkaLog::new).transpose()?;
-    let events = kafka.as_ref().map(|_| Events::default());
-    let cors = cors(&cors_origins)?;
     let auth = InternalAuth::load(&auth, context.workload)?;
     let http = client::http();
     let callee = |workload, url| Client::new(http.clone(), workload, url, auth.clone());
@@ -170,17 +174,48 @@ pub fn service(config: Config, context: &Context) -> Result<Service, ConfigError
         storage: callee(Workload::Storage, storage_url),
     };
     let redis = Redis::new(redis);
+    let log = kafka.clone().map(|kafka| Arc::new(kafka) as _);
+    let service = wire(callees, door, redis.clone(), log, context)?;
+    let service = redis::watched(service, redis, &context.health);
+    let Some(kafka) = kafka else {
+        return Ok(service);
+    };
+    let health = context.health.clone();
+    let watching = async move { kafka.watch(|seen| health.report(seen)).await };
+    Ok(service.background("Kafka watch", watching))
+}
+
+/// Wires the workload with ways to the others of the caller's, and with the log of events where
+/// there is one. Nothing waits for the log: while it cannot be read nobody is told anything.
+///
+/// # Errors
+/// Fails when a setting cannot be used.
+pub fn wire(
+    callees: Callees,
+    door: Door,
+    redis: Option<Redis>,
+    log: Option<Arc<dyn EventLog>>,
+    context: &Context,
+) -> Result<Service, ConfigError> {
+    let Door {
+        public_url,
+        cors_origins,
+        trust_forwarded_for,
+        limits,
+    } = door;
+    let cors = cors(&cors_origins)?;
     let tokens = Tokens::new(
         callees.user.clone(),
         public_url.trim_end_matches('/'),
         Revocations::new(redis.clone()),
     );
-    let limits = Limits::new(&limits, redis.clone())?;
+    let limits = Limits::new(&limits, redis)?;
     let turns = Turns::new(
         callees.chat.clone(),
         limits.clone(),
         context.shutdown.clone(),
     );
+    let events = log.as_ref().map(|_| Events::default());
     let gate = context.health.gate("the key set of access tokens");
     let state = AppState {
         tokens: tokens.clone(),
@@ -198,22 +233,13 @@ pub fn service(config: Config, context: &Context) -> Result<Service, ConfigError
         router = router.layer(cors);
     }
     let service = Service::new(router).background("key set", tokens.follow(gate));
-    let service = redis::watched(service, redis, &context.health);
-    Ok(match kafka.zip(events) {
-        Some((kafka, events)) => following(service, kafka, events, context),
+    Ok(match log.zip(events) {
+        Some((log, events)) => {
+            let consumed = Consumed::new(&context.metrics);
+            service.background("events", events.follow(log, consumed))
+        }
         None => service,
     })
-}
-
-/// Adds what reads the log of events. Nothing waits for it: without Kafka nobody is told anything.
-fn following(service: Service, kafka: KafkaLog, events: Events, context: &Context) -> Service {
-    let consumed = Consumed::new(&context.metrics);
-    let (health, watched) = (context.health.clone(), kafka.clone());
-    service
-        .background("Kafka watch", async move {
-            watched.watch(|seen| health.report(seen)).await;
-        })
-        .background("events", events.follow(Arc::new(kafka), consumed))
 }
 
 /// All routes.

@@ -3,10 +3,15 @@
 //! A call that is idempotent (every method but `POST`, and `POST` with an idempotency key) is tried
 //! again on a broken connection and on 503, until its deadline: the other side may be rolling over
 //! or following a new primary. A connection that was never made is tried again for every call.
+//!
+//! A workload that runs in the same process is called without a socket: the same request goes to its
+//! routes, and the same answer comes back ([`Client::within`]).
 
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use axum::Router;
+use axum::body::Body;
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 use chatbot_api::error::{ErrorCode, ErrorOut};
 use chatbot_api::{IDEMPOTENCY_KEY, REQUEST_ID};
@@ -17,6 +22,7 @@ use reqwest::header::RETRY_AFTER;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
+use tower::ServiceExt as _;
 use url::Url;
 use uuid::Uuid;
 
@@ -39,6 +45,8 @@ const DEADLINE: Duration = Duration::from_secs(40);
 #[derive(Clone)]
 pub struct Client {
     http: reqwest::Client,
+    /// The callee's routes, where it runs in this process.
+    within: Option<Router>,
     base: Url,
     callee: Workload,
     auth: InternalAuth,
@@ -86,9 +94,26 @@ impl Client {
     pub fn new(http: reqwest::Client, callee: Workload, base: Url, auth: InternalAuth) -> Self {
         Self {
             http,
+            within: None,
             base,
             callee,
             auth,
+        }
+    }
+
+    /// Makes the client for `callee`, which runs in this process and has these routes.
+    #[must_use]
+    pub fn within(routes: Router, callee: Workload, auth: InternalAuth) -> Self {
+        let base = Url::parse(&format!("http://{callee}"))
+            .expect("the name of a workload is the name of a host");
+        // It only builds requests, so it needs no certificates.
+        let http = reqwest::Client::builder()
+            .tls_certs_only([])
+            .build()
+            .expect("a client with such settings can be made");
+        Self {
+            within: Some(routes),
+            ..Self::new(http, callee, base, auth)
         }
     }
 
@@ -231,7 +256,7 @@ impl Call<'_> {
             .build();
         loop {
             let attempt = async {
-                match self.request().send().await {
+                match self.exchange().await {
                     Ok(response) if response.status().is_success() => {
                         read(response).await.map_err(Failure::Broken)
                     }
@@ -267,6 +292,19 @@ impl Call<'_> {
             }
             tokio::time::sleep(delay).await;
         }
+    }
+
+    /// Sends it once.
+    async fn exchange(&self) -> Result<Response, reqwest::Error> {
+        let Some(routes) = &self.client.within else {
+            return self.request().send().await;
+        };
+        let request = self.request().build()?;
+        let request = axum::http::Request::<reqwest::Body>::try_from(request)?.map(Body::new);
+        let Ok(response) = routes.clone().oneshot(request).await;
+        Ok(response
+            .map(|body| reqwest::Body::wrap_stream(body.into_data_stream()))
+            .into())
     }
 
     fn request(&self) -> reqwest::RequestBuilder {

@@ -6,7 +6,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use chatbot_api::error::{ErrorCode, ErrorDetail, ErrorOut};
 
-use crate::{mysql, telemetry};
+use crate::{mysql, sqlite, telemetry};
 
 /// Tells the OpenAI SDKs, and with them many programs, whether to send the request again.
 pub const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
@@ -102,6 +102,15 @@ impl ApiError {
         )
     }
 
+    /// 503: the database did not do it.
+    fn without_database(error: &(dyn std::error::Error + 'static)) -> Self {
+        tracing::warn!(
+            error = telemetry::chain(error),
+            "the database did not do it in time"
+        );
+        Self::unavailable("the database cannot be used at the moment; try again")
+    }
+
     /// The HTTP status.
     #[must_use]
     pub fn status(&self) -> StatusCode {
@@ -159,11 +168,17 @@ impl From<mysql::Error> for ApiError {
         if error.category() == mysql::Category::Defect {
             return Self::internal(&error);
         }
-        tracing::warn!(
-            error = telemetry::chain(&error),
-            "the database did not do it in time"
-        );
-        Self::unavailable("the database cannot be used at the moment; try again")
+        Self::without_database(&error)
+    }
+}
+
+impl From<sqlite::Error> for ApiError {
+    fn from(error: sqlite::Error) -> Self {
+        if error.may_pass() {
+            Self::without_database(&error)
+        } else {
+            Self::internal(&error)
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! How a workload runs: configuration, telemetry, shutdown, errors, HTTP layers, authentication, the ways to MySQL and Redis, and events.
+//! How a workload runs: configuration, telemetry, shutdown, errors, HTTP layers, authentication, the ways to MySQL, SQLite and Redis, and events.
 //!
 //! A workload is a library with a `Config` (clap arguments that read the environment) and a function
 //! that makes a [`serve::Service`] of it. The binary parses, makes a [`context::Context`], asks the
@@ -21,4 +21,5 @@ pub mod redis;
 pub mod request_id;
 pub mod revocations;
 pub mod serve;
+pub mod sqlite;
 pub mod telemetry;

@@ -35,8 +35,8 @@ type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 pub struct Listeners {
     /// The interface.
     pub interface: TcpListener,
-    /// Probes, metrics and report.
-    pub admin: TcpListener,
+    /// Probes, metrics and report, where somebody wants them.
+    pub admin: Option<TcpListener>,
 }
 
 /// Why a service ended, other than by being asked to.
@@ -76,6 +76,17 @@ impl Service {
         self.background.push((name, Box::pin(task)));
         self
     }
+
+    /// The interface with its layers, for callers in the same process.
+    pub fn interface(&self, context: &Context) -> Router {
+        layers::wrap(self.router.clone(), context)
+    }
+
+    /// Runs what runs beside `other`, too; its interface is left to [`Service::interface`].
+    pub fn beside(mut self, other: Self) -> Self {
+        self.background.extend(other.background);
+        self
+    }
 }
 
 /// Runs `service` until `stop` comes true, then for `drain`, then until running requests have
@@ -90,29 +101,30 @@ pub async fn run(
     drain: Duration,
     stop: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
-    let Service { router, background } = service;
+    let router = service.interface(&context);
     let Listeners { interface, admin } = listeners;
-    let router = layers::wrap(router, &context);
     let shutdown = context.shutdown.clone();
 
     // They end with this function: a `JoinSet` aborts its tasks when it is dropped.
     let mut tasks = JoinSet::new();
-    for (name, task) in background {
+    for (name, task) in service.background {
         tasks.spawn(async move {
             task.await;
             ServeError::TaskEnded(name)
         });
     }
-    let probes = admin_router(context);
-    tasks.spawn(async move {
-        match axum::serve(admin, probes).await {
-            Ok(()) => ServeError::TaskEnded("admin interface"),
-            Err(source) => ServeError::Socket {
-                interface: "the admin interface",
-                source,
-            },
-        }
-    });
+    if let Some(admin) = admin {
+        let probes = admin_router(context);
+        tasks.spawn(async move {
+            match axum::serve(admin, probes).await {
+                Ok(()) => ServeError::TaskEnded("admin interface"),
+                Err(source) => ServeError::Socket {
+                    interface: "the admin interface",
+                    source,
+                },
+            }
+        });
+    }
 
     let stopping = shutdown.clone();
     let serving = axum::serve(

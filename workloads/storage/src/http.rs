@@ -168,6 +168,7 @@ impl From<Error> for ApiError {
             }
             Error::Store(store::Error::NoSuchAttempt) => Self::invalid("attempt", "this attempt was never begun"),
             Error::Store(store::Error::Mysql(error)) => error.into(),
+            Error::Store(store::Error::Sqlite(error)) => error.into(),
             Error::Crypto(_) | Error::Time(_) => Self::internal(&error),
         }
     }

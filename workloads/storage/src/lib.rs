@@ -3,7 +3,7 @@
 //! [`service::Conversations`] is the domain, [`store::Store`] its port to the database, [`http`] its
 //! interface. Order inside a conversation is a `seq` that is given under the lock of the
 //! conversation's row; the effect of an idempotency key is in the same transaction as the key, and
-//! so is the event that tells of it ([`store::outbox`]), which the [`relay`] hands to Kafka.
+//! so is the event that tells of it ([`store::outbox`]), which the [`relay`] hands to Kafka, or to the log of the one process.
 
 pub mod crypto;
 pub mod cursor;
@@ -12,7 +12,7 @@ pub mod relay;
 pub mod service;
 pub mod store;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,20 +20,30 @@ use chatbot_contract::environment;
 use chatbot_runtime::auth::{InternalAuth, InternalAuthConfig};
 use chatbot_runtime::config::{ConfigError, secret_json};
 use chatbot_runtime::context::Context;
-use chatbot_runtime::events::{KafkaConfig, KafkaLog};
+use chatbot_runtime::events::{EventLog, KafkaConfig, KafkaLog};
 use chatbot_runtime::health::Gate;
 use chatbot_runtime::mysql::{self, Database};
 use chatbot_runtime::serve::Service;
+use chatbot_runtime::sqlite::Schema;
 use sqlx::migrate::Migrator;
 
 use crypto::Ring;
 use http::AppState;
 use relay::Relay;
 use service::Conversations;
+use store::outbox::Outbox;
 use store::{Events, MysqlStore, Store};
 
-/// The schema, step by step.
+/// The schema on MySQL, step by step.
 pub static MIGRATIONS: Migrator = sqlx::migrate!();
+
+/// The schema on SQLite, step by step.
+pub static SQLITE: Schema = Schema {
+    name: "conversations",
+    migrations: &SQLITE_MIGRATIONS,
+};
+
+static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
 /// Time between two sweeps of what deletions that were cut off have left.
 const SWEEP: Duration = Duration::from_secs(600);
@@ -71,8 +81,7 @@ pub fn service(config: Config, context: &Context) -> Result<Service, ConfigError
         key_ring_file,
     } = config;
     let auth = InternalAuth::load(&auth, context.workload)?;
-    let ring = Ring::new(secret_json(environment::KEY_RING_FILE, &key_ring_file)?)
-        .map_err(|error| ConfigError::invalid(environment::KEY_RING_FILE, error.to_string()))?;
+    let ring = ring(&key_ring_file)?;
     let database = Database::new(mysql);
     let kafka = kafka.settings()?.map(KafkaLog::new).transpose()?;
     let events = if kafka.is_some() {
@@ -81,44 +90,69 @@ pub fn service(config: Config, context: &Context) -> Result<Service, ConfigError
         Events::Left
     };
     let store = MysqlStore::new(database.clone(), events);
-    let conversations = Arc::new(Conversations::new(store.clone(), ring));
-
+    let service = wire(store.clone(), ring, auth, context);
+    let service = match kafka {
+        Some(kafka) => relaying_to_kafka(service, store, kafka, context),
+        None => service,
+    };
     let health = context.health.clone();
-    let gate = health.gate("MySQL with its schema");
     let watching = async move { database.watch(|seen| health.report(seen)).await };
+    Ok(service.background("MySQL watch", watching))
+}
+
+/// Wires the workload with a store of the caller's.
+pub fn wire<S: Store>(store: S, ring: Ring, auth: InternalAuth, context: &Context) -> Service {
+    let conversations = Arc::new(Conversations::new(store, ring));
+    let gate = context.health.gate("the schema of conversations");
     let sweeping = sweep(Arc::clone(&conversations), gate);
     let router = http::router(AppState {
         conversations,
         auth,
     });
-    let service = Service::new(router)
-        .background("MySQL watch", watching)
-        .background("sweep", sweeping);
-    Ok(match kafka {
-        Some(kafka) => relaying(service, store, kafka, context),
-        None => service,
-    })
+    Service::new(router).background("sweep", sweeping)
 }
 
-/// Adds what hands events to Kafka. Nothing waits for it: without Kafka the outbox grows.
-fn relaying(service: Service, store: MysqlStore, kafka: KafkaLog, context: &Context) -> Service {
-    let relay = Arc::new(Relay::new(
-        Arc::new(store),
-        Arc::new(kafka.clone()),
-        &context.metrics,
-    ));
+/// Adds what hands the events of `outbox` to `log`, once `prepared` has ended. Nothing waits for it:
+/// while the log takes none, the outbox grows.
+pub fn relaying<O: Outbox>(
+    service: Service,
+    outbox: O,
+    log: Arc<dyn EventLog>,
+    prepared: impl Future<Output = ()> + Send + 'static,
+    context: &Context,
+) -> Service {
+    let relay = Arc::new(Relay::new(Arc::new(outbox), log, &context.metrics));
     let measuring = Arc::clone(&relay);
-    let (health, watched) = (context.health.clone(), kafka.clone());
     let shutdown = context.shutdown.clone();
     service
-        .background("Kafka watch", async move {
-            watched.watch(|seen| health.report(seen)).await;
-        })
         .background("outbox numbers", async move { measuring.measure().await })
         .background("relay", async move {
-            kafka.make_topics().await;
+            prepared.await;
             relay.run(&shutdown).await;
         })
+}
+
+fn relaying_to_kafka(
+    service: Service,
+    store: MysqlStore,
+    kafka: KafkaLog,
+    context: &Context,
+) -> Service {
+    let (health, watched, made) = (context.health.clone(), kafka.clone(), kafka.clone());
+    let topics = async move { made.make_topics().await };
+    relaying(service, store, Arc::new(kafka), topics, context)
+        .background("Kafka watch", async move {
+            watched.watch(|seen| health.report(seen)).await
+        })
+}
+
+/// Reads the key ring.
+///
+/// # Errors
+/// Fails when the file cannot be read or holds none.
+pub fn ring(file: &Path) -> Result<Ring, ConfigError> {
+    Ring::new(secret_json(environment::KEY_RING_FILE, file)?)
+        .map_err(|error| ConfigError::invalid(environment::KEY_RING_FILE, error.to_string()))
 }
 
 /// Ends deletions that were cut off, from time to time; the first time that works, the schema is there.

@@ -4,8 +4,11 @@
 //! method may run its transaction again after a commit whose outcome is unknown, so each is written
 //! to find its own traces and change nothing more.
 
+mod event;
 mod mysql;
 pub mod outbox;
+mod rows;
+mod sqlite;
 
 use chatbot_api::conversations::Role;
 use chatbot_api::turns::Usage;
@@ -15,6 +18,7 @@ use crate::crypto::WrappedKey;
 use crate::cursor::ConversationCursor;
 
 pub use mysql::{Events, MysqlStore};
+pub use sqlite::SqliteStore;
 
 /// Why a step was not done.
 #[derive(Debug, thiserror::Error)]
@@ -31,13 +35,16 @@ pub enum Error {
     /// The attempt was never begun.
     #[error("this attempt was never begun")]
     NoSuchAttempt,
-    /// The store failed.
+    /// MySQL failed.
     #[error("failed to read or write the store")]
     Mysql(#[from] chatbot_runtime::mysql::Error),
+    /// SQLite failed.
+    #[error("failed to read or write the store")]
+    Sqlite(#[from] chatbot_runtime::sqlite::Error),
 }
 
 /// A conversation as it is stored.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, sqlx::FromRow)]
 pub struct ConversationRow {
     /// Id.
     pub id: Uuid,

@@ -1,8 +1,10 @@
-//! For tests only: real servers, and the stand-in for Groq.
+//! For tests only: real servers, the stand-in for Groq, people who use a system and what they may expect.
 
+pub mod api;
 pub mod groq;
 mod guard;
 pub mod history;
 pub mod kafka;
 pub mod mysql;
+pub mod person;
 pub mod redis;

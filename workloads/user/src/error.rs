@@ -2,7 +2,7 @@
 
 use chatbot_api::error::ErrorCode;
 use chatbot_runtime::error::ApiError;
-use chatbot_runtime::mysql;
+use chatbot_runtime::{mysql, sqlite};
 
 /// A request about an account that was not done.
 #[derive(Debug, thiserror::Error)]
@@ -36,9 +36,12 @@ pub enum Error {
     /// Too many passwords are being checked.
     #[error("too many people log in at the moment; try again")]
     Busy,
-    /// The database failed.
+    /// MySQL failed.
     #[error("the database failed")]
     Mysql(#[from] mysql::Error),
+    /// SQLite failed.
+    #[error("the database failed")]
+    Sqlite(#[from] sqlite::Error),
     /// A password could not be hashed.
     #[error("failed to hash a password")]
     Hash(#[source] argon2::password_hash::Error),
@@ -58,6 +61,7 @@ impl From<Error> for ApiError {
         let code = match error {
             Error::Field { param, message } => return Self::invalid(param, message),
             Error::Mysql(error) => return error.into(),
+            Error::Sqlite(error) => return error.into(),
             Error::Hash(_) | Error::Sign(_) | Error::Task(_) | Error::Time(_) => {
                 return Self::internal(&error);
             }

@@ -186,19 +186,14 @@ mod tests {
 
     use chatbot_contract::identity::{ACCESS_TOKEN_AUDIENCE, SigningKey, SigningKeys};
     use jsonwebtoken::{Algorithm, DecodingKey, Validation};
-    use p256::elliptic_curve::rand_core::OsRng;
-    use p256::pkcs8::{EncodePrivateKey as _, LineEnding};
     use uuid::Uuid;
 
     use super::{Claims, KeyFile, Keys};
 
     fn key(id: &str, signs_from: i64) -> SigningKey {
-        let secret = p256::SecretKey::random(&mut OsRng);
-        let private_key = secret.to_pkcs8_pem(LineEnding::LF).unwrap().to_string();
         SigningKey {
             id: id.to_owned(),
-            private_key,
-            signs_from,
+            ..SigningKey::generate(signs_from)
         }
     }
 

@@ -25,6 +25,7 @@ use chatbot_runtime::mysql::{self, Database};
 use chatbot_runtime::redis::{self, Redis};
 use chatbot_runtime::revocations::Revocations;
 use chatbot_runtime::serve::Service;
+use chatbot_runtime::sqlite::Schema;
 use chatbot_runtime::telemetry;
 use sqlx::migrate::Migrator;
 
@@ -34,8 +35,16 @@ use keys::KeyFile;
 use password::Passwords;
 use store::{AccountStore, MysqlStore};
 
-/// The schema, step by step.
+/// The schema on MySQL, step by step.
 pub static MIGRATIONS: Migrator = sqlx::migrate!();
+
+/// The schema on SQLite, step by step.
+pub static SQLITE: Schema = Schema {
+    name: "users",
+    migrations: &SQLITE_MIGRATIONS,
+};
+
+static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
 /// Time between two removals of what has expired.
 const PRUNE: Duration = Duration::from_secs(600);
@@ -53,12 +62,33 @@ pub struct Config {
     /// The way to MySQL.
     #[command(flatten)]
     pub mysql: mysql::Config,
+    /// The way to Redis.
+    #[command(flatten)]
+    pub redis: redis::Config,
+    /// What makes the accounts those of this system.
+    #[command(flatten)]
+    pub identity: Identity,
+    /// Rules of accounts and sessions.
+    #[command(flatten)]
+    pub rules: Rules,
+}
+
+/// What makes the accounts those of one system.
+#[derive(Clone, Debug, clap::Args)]
+#[group(skip)]
+pub struct Identity {
     /// File with the keys that sign access tokens; it is read again when it changes.
     #[arg(long, env = environment::SIGNING_KEYS_FILE)]
     pub signing_keys_file: PathBuf,
     /// URL under which users reach the system: the `iss` of access tokens.
     #[arg(long, env = environment::PUBLIC_URL)]
     pub public_url: String,
+}
+
+/// Rules of accounts and sessions.
+#[derive(Clone, Debug, clap::Args)]
+#[group(skip)]
+pub struct Rules {
     /// Who may make an account.
     #[arg(long, env = environment::REGISTRATION, value_enum, default_value_t = Registration::Open)]
     pub registration: Registration,
@@ -68,9 +98,6 @@ pub struct Config {
     /// Life of a refresh token, in seconds.
     #[arg(long, env = environment::REFRESH_TOKEN_TTL_SECONDS, default_value_t = 30 * 24 * 3600)]
     pub refresh_token_ttl_seconds: u32,
-    /// The way to Redis.
-    #[command(flatten)]
-    pub redis: redis::Config,
 }
 
 /// Who may make an account.
@@ -87,39 +114,72 @@ pub enum Registration {
 /// # Errors
 /// Fails when a setting cannot be used.
 pub fn service(config: Config, context: &Context) -> Result<Service, ConfigError> {
+    let Config {
+        auth,
+        mysql,
+        redis,
+        identity,
+        rules,
+    } = config;
+    let auth = InternalAuth::load(&auth, context.workload)?;
+    let database = Database::new(mysql);
+    let store = MysqlStore::new(database.clone());
+    let redis = Redis::new(redis);
+    let revocations = Revocations::new(redis.clone());
+    let service = wire(store, revocations, identity, rules, auth, context)?;
+    let health = context.health.clone();
+    let watching = async move { database.watch(|seen| health.report(seen)).await };
+    let service = service.background("MySQL watch", watching);
+    Ok(redis::watched(service, redis, &context.health))
+}
+
+/// Wires the workload with a store of the caller's, and the place where it leaves that sessions ended.
+///
+/// # Errors
+/// Fails when a setting cannot be used.
+pub fn wire<S: AccountStore>(
+    store: S,
+    revocations: Revocations,
+    identity: Identity,
+    rules: Rules,
+    auth: InternalAuth,
+    context: &Context,
+) -> Result<Service, ConfigError> {
+    let Identity {
+        signing_keys_file,
+        public_url,
+    } = identity;
+    let Rules {
+        registration,
+        access_token_ttl_seconds,
+        refresh_token_ttl_seconds,
+    } = rules;
     let lives = Lives {
         access: positive(
             environment::ACCESS_TOKEN_TTL_SECONDS,
-            config.access_token_ttl_seconds,
+            access_token_ttl_seconds,
         )?,
         refresh: positive(
             environment::REFRESH_TOKEN_TTL_SECONDS,
-            config.refresh_token_ttl_seconds,
+            refresh_token_ttl_seconds,
         )?,
     };
-    let auth = InternalAuth::load(&config.auth, context.workload)?;
-    let keys = KeyFile::open(config.signing_keys_file)?;
-    let database = Database::new(config.mysql);
-    let redis = Redis::new(config.redis);
+    let keys = KeyFile::open(signing_keys_file)?;
     let accounts = Arc::new(Accounts {
-        store: MysqlStore::new(database.clone()),
+        store,
         passwords: Passwords::new(),
         keys: keys.current(),
-        issuer: config.public_url.trim_end_matches('/').to_owned(),
-        registration: config.registration,
+        issuer: public_url.trim_end_matches('/').to_owned(),
+        registration,
         lives,
-        revocations: Revocations::new(redis.clone()),
+        revocations,
     });
 
-    let health = context.health.clone();
-    let gate = health.gate("MySQL with its schema");
-    let watching = async move { database.watch(|seen| health.report(seen)).await };
+    let gate = context.health.gate("the schema of accounts");
     let pruning = prune(Arc::clone(&accounts), gate);
-    let service = Service::new(http::router(AppState { accounts, auth }))
-        .background("MySQL watch", watching)
+    Ok(Service::new(http::router(AppState { accounts, auth }))
         .background("prune", pruning)
-        .background("signing keys", keys.follow());
-    Ok(redis::watched(service, redis, &context.health))
+        .background("signing keys", keys.follow()))
 }
 
 fn positive(variable: &'static str, seconds: u32) -> Result<Duration, ConfigError> {

@@ -1,6 +1,7 @@
 //! The port to the database. A store writes what it is given; ids and times are made by the domain.
 
 mod mysql;
+mod sqlite;
 
 use uuid::Uuid;
 
@@ -8,9 +9,10 @@ use crate::error::Error;
 use crate::session::{Stored, Verdict};
 
 pub use mysql::MysqlStore;
+pub use sqlite::SqliteStore;
 
 /// An account as it is stored; times are milliseconds since 1970.
-#[derive(Clone)]
+#[derive(Clone, sqlx::FromRow)]
 pub struct Account {
     /// Id.
     pub id: Uuid,

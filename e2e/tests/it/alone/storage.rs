@@ -24,7 +24,7 @@ async fn without_a_default_storage_class_mysql_says_what_it_needs() -> Result<()
             println!("{message}");
             Ok(system)
         };
-        let system = told.await;
+        let system: Result<_> = told.await;
         // Whatever happened, the cluster gets back what it had.
         set_default(&namespace.cluster, &class, true).await?;
         system?.ready(wait::LONG).await?;

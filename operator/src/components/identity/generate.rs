@@ -2,16 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use chatbot_contract::identity::{
     self, INTERNAL_KEY, KEY_RING, KeyRing, MYSQL_AGENT_TOKEN, MYSQL_GROUP_ID, REDIS_AGENT_TOKEN,
-    RingKey, SIGNING_KEYS, SigningKey, SigningKeys,
+    SIGNING_KEYS, SigningKey, SigningKeys,
 };
 use chatbot_contract::{mysql, redis};
 use jiff::{Timestamp, ToSpan};
 use k8s_openapi::ByteString;
-use p256::pkcs8::{EncodePrivateKey, LineEnding};
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -48,24 +45,18 @@ pub(super) fn values(keys: &[String], now: Timestamp) -> BTreeMap<String, ByteSt
 
 fn value(key: &str, now: Timestamp) -> String {
     match key {
-        INTERNAL_KEY => secret(),
-        KEY_RING => {
-            let id = Uuid::now_v7().to_string();
-            json(&KeyRing {
-                current: id.clone(),
-                keys: vec![RingKey {
-                    id,
-                    secret: secret(),
-                }],
-            })
-        }
+        INTERNAL_KEY => identity::secret(),
+        KEY_RING => json(&KeyRing::generate()),
         SIGNING_KEYS => {
             let next = now
                 .checked_add(NEXT_KEY_SIGNS_AFTER_HOURS.hours())
                 .unwrap_or(Timestamp::MAX);
             json(&SigningKeys {
                 // Nobody can have a copy of the published keys that is older than the first.
-                keys: vec![signing_key(Timestamp::UNIX_EPOCH), signing_key(next)],
+                keys: vec![
+                    SigningKey::generate(0),
+                    SigningKey::generate(next.as_second()),
+                ],
             })
         }
         MYSQL_GROUP_ID => Uuid::new_v4().to_string(),
@@ -75,35 +66,16 @@ fn value(key: &str, now: Timestamp) -> String {
     }
 }
 
-/// 32 random bytes, base64.
-fn secret() -> String {
-    STANDARD.encode(rand::random::<[u8; 32]>())
-}
-
 fn json<T: Serialize>(value: &T) -> String {
     serde_json::to_string(value).expect("a struct of strings is valid JSON")
-}
-
-fn signing_key(signs_from: Timestamp) -> SigningKey {
-    // All but about one in 2^32 values are valid scalars (FIPS 186-5, appendix A.2.2).
-    let key = loop {
-        if let Ok(key) = p256::SecretKey::from_slice(&rand::random::<[u8; 32]>()) {
-            break key;
-        }
-    };
-    let pem = key
-        .to_pkcs8_pem(LineEnding::LF)
-        .expect("a valid key can be encoded");
-    SigningKey {
-        id: Uuid::now_v7().to_string(),
-        private_key: pem.to_string(),
-        signs_from: signs_from.as_second(),
-    }
 }
 
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
 
     use super::*;
 

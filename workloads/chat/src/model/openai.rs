@@ -26,13 +26,32 @@ use retry::Next;
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(5);
 
+/// The key of a model API.
+#[derive(Clone)]
+pub enum ApiKey {
+    /// A file with it, read for each call.
+    File(PathBuf),
+    /// As the process was given it.
+    Text(Arc<str>),
+}
+
+/// A key is never shown.
+impl std::fmt::Debug for ApiKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::File(path) => f.debug_tuple("File").field(path).finish(),
+            Self::Text(_) => f.write_str("Text(…)"),
+        }
+    }
+}
+
 /// Settings of a model API.
 #[derive(Clone, Debug)]
 pub struct OpenAiConfig {
     /// Base URL, up to and without `/chat/completions`.
     pub base_url: Url,
-    /// File with the API key; none for an API that asks for none.
-    pub api_key_file: Option<PathBuf>,
+    /// Its key; none for an API that asks for none.
+    pub api_key: Option<ApiKey>,
     /// The deployment's model.
     pub model: String,
     /// Models to ask when it cannot be used.
@@ -95,10 +114,11 @@ impl Inner {
 
     /// Adds the key as it is now.
     async fn authorize(&self, request: RequestBuilder) -> Result<RequestBuilder, Failure> {
-        let Some(path) = &self.config.api_key_file else {
-            return Ok(request);
-        };
-        Ok(request.bearer_auth(read_key(path).await?))
+        Ok(match &self.config.api_key {
+            None => request,
+            Some(ApiKey::Text(key)) => request.bearer_auth(key),
+            Some(ApiKey::File(path)) => request.bearer_auth(read_key(path).await?),
+        })
     }
 
     /// Asks one model, once.

@@ -10,7 +10,7 @@ use chatbot_api::internal::{AnswerIn, BeginTurnIn, BeginTurnOut, TurnStateOut};
 use chatbot_api::turns::{ChatIn, TurnEvent, TurnOut};
 use chatbot_chat::log::Events;
 use chatbot_chat::metrics::Metrics;
-use chatbot_chat::model::{OpenAi, OpenAiConfig};
+use chatbot_chat::model::{ApiKey, OpenAi, OpenAiConfig};
 use chatbot_chat::storage::Storage;
 use chatbot_chat::tail::Tail;
 use chatbot_chat::turns::Turns;
@@ -185,7 +185,7 @@ pub(crate) fn install_tls() {
 pub(crate) fn config(base_url: &str, key_file: Option<PathBuf>) -> OpenAiConfig {
     OpenAiConfig {
         base_url: base_url.parse().unwrap(),
-        api_key_file: key_file,
+        api_key: key_file.map(ApiKey::File),
         model: "llama-3.3-70b-versatile".to_owned(),
         fallback_models: Vec::new(),
         temperature: Some(0.5),

@@ -4,18 +4,14 @@ use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use chatbot_contract::environment as env;
-use chatbot_contract::identity::{KeyRing, RingKey, SigningKey, SigningKeys};
+use chatbot_contract::identity::{self, KeyRing, SigningKey, SigningKeys};
 use chatbot_contract::redis::WORKLOAD_ACCOUNT;
 use chatbot_contract::{MIGRATE, Workload, paths};
 use chatbot_testkit::groq::{Groq, Serving};
 use chatbot_testkit::kafka::{self, Kafka};
 use chatbot_testkit::mysql::Mysql;
 use chatbot_testkit::redis::{PASSWORD, Redis};
-use p256::elliptic_curve::rand_core::OsRng;
-use p256::pkcs8::{EncodePrivateKey as _, LineEnding};
 use tempfile::TempDir;
 use uuid::Uuid;
 
@@ -259,39 +255,26 @@ impl Deployment {
 fn write_identity(folder: &TempDir, password: &str) {
     let write =
         |name: &str, content: &[u8]| std::fs::write(folder.path().join(name), content).unwrap();
-    let secret =
-        || STANDARD.encode([Uuid::new_v4().into_bytes(), Uuid::new_v4().into_bytes()].concat());
-    let ring = KeyRing {
-        current: "r1".to_owned(),
-        keys: vec![RingKey {
-            id: "r1".to_owned(),
-            secret: secret(),
-        }],
-    };
-    let private = p256::SecretKey::random(&mut OsRng)
-        .to_pkcs8_pem(LineEnding::LF)
-        .unwrap();
-    let signing = SigningKey {
-        id: "s1".to_owned(),
-        private_key: private.to_string(),
-        signs_from: 0,
-    };
     write("password", password.as_bytes());
     write("password-key", b"key");
     write("redis-password", PASSWORD.as_bytes());
     write("kafka-password", kafka::PASSWORD.as_bytes());
-    write("internal-key", secret().as_bytes());
-    write("key-ring.json", &serde_json::to_vec(&ring).unwrap());
+    write("internal-key", identity::secret().as_bytes());
+    write(
+        "key-ring.json",
+        &serde_json::to_vec(&KeyRing::generate()).unwrap(),
+    );
     write(
         "signing-keys.json",
         &serde_json::to_vec(&SigningKeys {
-            keys: vec![signing],
+            keys: vec![SigningKey::generate(0)],
         })
         .unwrap(),
     );
 }
 
-fn free_port() -> u16 {
+/// A port that nobody has at the moment.
+pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()

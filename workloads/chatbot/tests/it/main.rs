@@ -1,10 +1,11 @@
-//! The whole product as processes: the binary once for each workload, a real MySQL, a stand-in for the model.
+//! The whole product: the binary once for each workload with a real MySQL and a stand-in for the model, or once for all of them.
 #![expect(clippy::unwrap_used, reason = "a failed step is a failed test")]
 
 mod deployment;
 mod events;
 mod process;
 mod redis;
+mod standalone;
 
 use chatbot_api::accounts::{RegisterIn, TokensOut};
 use chatbot_api::conversations::{ConversationOut, MessageOut, Page};

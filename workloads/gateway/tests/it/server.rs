@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chatbot_contract::Workload;
-use chatbot_contract::identity::ACCESS_TOKEN_AUDIENCE;
+use chatbot_contract::identity::{ACCESS_TOKEN_AUDIENCE, SigningKey};
 use chatbot_gateway::address::Addresses;
 use chatbot_gateway::events::Events;
 use chatbot_gateway::limit::{self, Limits};
@@ -19,8 +19,6 @@ use chatbot_runtime::revocations::Revocations;
 use chatbot_runtime::serve::{self, Listeners, Service};
 use jsonwebtoken::jwk::{Jwk, JwkSet};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
-use p256::elliptic_curve::rand_core::OsRng;
-use p256::pkcs8::{EncodePrivateKey as _, LineEnding};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -39,12 +37,10 @@ pub(crate) struct Signer {
 
 impl Signer {
     pub(crate) fn new(id: &str) -> Self {
-        let secret = p256::SecretKey::random(&mut OsRng)
-            .to_pkcs8_pem(LineEnding::LF)
-            .unwrap();
+        let SigningKey { private_key, .. } = SigningKey::generate(0);
         Self {
             id: id.to_owned(),
-            key: EncodingKey::from_ec_pem(secret.as_bytes()).unwrap(),
+            key: EncodingKey::from_ec_pem(private_key.as_bytes()).unwrap(),
         }
     }
 
@@ -164,12 +160,13 @@ impl Gateway {
         let service = Service::new(router(state))
             .background("keys", tokens.follow(gate))
             .background("events", following);
+        let probes = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let admin = probes.local_addr().unwrap().to_string();
         let listeners = Listeners {
             interface: TcpListener::bind("127.0.0.1:0").await.unwrap(),
-            admin: TcpListener::bind("127.0.0.1:0").await.unwrap(),
+            admin: Some(probes),
         };
         let address = listeners.interface.local_addr().unwrap().to_string();
-        let admin = listeners.admin.local_addr().unwrap().to_string();
         let (stop, stopped) = oneshot::channel();
         let serving = tokio::spawn(async move {
             let stop = async {

@@ -1,4 +1,4 @@
-//! Tests of the runtime against real servers.
+//! Tests of the runtime against real servers and files.
 
 #![expect(clippy::unwrap_used, reason = "a failed step fails the test")]
 
@@ -7,3 +7,4 @@ mod events;
 mod mysql;
 mod redis;
 mod serve;
+mod sqlite;

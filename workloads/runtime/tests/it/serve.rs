@@ -30,10 +30,11 @@ impl Running {
         let service = service(&context);
         let listeners = Listeners {
             interface: TcpListener::bind("127.0.0.1:0").await.unwrap(),
-            admin: TcpListener::bind("127.0.0.1:0").await.unwrap(),
+            admin: Some(TcpListener::bind("127.0.0.1:0").await.unwrap()),
         };
         let base = |listener: &TcpListener| format!("http://{}", listener.local_addr().unwrap());
-        let (interface, admin) = (base(&listeners.interface), base(&listeners.admin));
+        let interface = base(&listeners.interface);
+        let admin = base(listeners.admin.as_ref().unwrap());
         let (stop, stopped) = oneshot::channel();
         let stopped = async {
             let _ = stopped.await;

@@ -25,7 +25,7 @@ pub fn bucket(conversation: Uuid) -> u16 {
 }
 
 /// An event that waits.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
 pub struct OutboxRow {
     /// Its place: rows of one conversation have growing ones.
     pub position: u64,

@@ -10,15 +10,25 @@ use chatbot_contract::events::{Event, Kind, Topic};
 use chatbot_runtime::context::Context;
 use chatbot_runtime::events::{Entry, Error, EventLog, InProcessLog, Record};
 use chatbot_storage::relay::Relay;
-use chatbot_storage::store::MysqlStore;
+use chatbot_storage::service::Conversations;
 use chatbot_storage::store::outbox::{BUCKETS, Outbox as _};
+use chatbot_storage::store::{Events, MysqlStore};
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use futures::{FutureExt as _, StreamExt as _, future};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
-use crate::fixture::Fixture;
+use crate::backend::{Backend, OnMysql, suite};
+use crate::fixture::{Fixture, ring};
+
+suite!(
+    each_change_is_told_once_and_in_order,
+    no_event_holds_what_a_user_wrote,
+    a_relay_tells_what_waits_and_removes_it,
+    what_a_dead_relay_told_and_did_not_remove_is_told_again_in_order,
+    the_backlog_is_a_number_and_an_age,
+);
 
 /// Nobody tells when a row is gone: it is looked at again after this time.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -27,8 +37,9 @@ fn every_bucket() -> Vec<u16> {
     (0..BUCKETS).collect()
 }
 
-async fn waiting(fixture: &Fixture) -> Vec<Event> {
+async fn waiting<B: Backend>(fixture: &Fixture<B>) -> Vec<Event> {
     let rows = fixture
+        .backend
         .store()
         .waiting(&every_bucket(), 10_000)
         .await
@@ -38,18 +49,22 @@ async fn waiting(fixture: &Fixture) -> Vec<Event> {
         .collect()
 }
 
-fn relay(fixture: &Fixture, log: Arc<dyn EventLog>, context: &Context) -> Relay<MysqlStore> {
-    Relay::new(Arc::new(fixture.store()), log, &context.metrics)
+fn relay<B: Backend>(
+    fixture: &Fixture<B>,
+    log: Arc<dyn EventLog>,
+    context: &Context,
+) -> Relay<B::Store> {
+    Relay::new(Arc::new(fixture.backend.store()), log, &context.metrics)
 }
 
-fn run(fixture: &Fixture, log: Arc<dyn EventLog>) -> JoinHandle<()> {
+fn run<B: Backend>(fixture: &Fixture<B>, log: Arc<dyn EventLog>) -> JoinHandle<()> {
     let context = Context::new(Workload::Storage);
     let relay = relay(fixture, log, &context);
     tokio::spawn(async move { relay.run(&context.shutdown).await })
 }
 
-async fn empty(fixture: &Fixture) {
-    while fixture.store().backlog().await.unwrap().rows > 0 {
+async fn empty<B: Backend>(fixture: &Fixture<B>) {
+    while fixture.backend.store().backlog().await.unwrap().rows > 0 {
         tokio::time::sleep(PAUSE).await;
     }
 }
@@ -76,9 +91,8 @@ impl EventLog for Deaf {
     }
 }
 
-#[tokio::test]
-async fn each_change_is_told_once_and_in_order() {
-    let fixture = Fixture::with_events().await;
+async fn each_change_is_told_once_and_in_order<B: Backend>() {
+    let fixture = Fixture::<B>::new().await;
     let begun = fixture.begin(None, "k", "hello").await.unwrap();
     fixture.begin(None, "k", "hello").await.unwrap();
     let turn = fixture
@@ -125,7 +139,9 @@ async fn each_change_is_told_once_and_in_order() {
 
 #[tokio::test]
 async fn nothing_is_written_where_nobody_reads() {
-    let fixture = Fixture::new().await;
+    let mut fixture = Fixture::<OnMysql>::new().await;
+    let silent = MysqlStore::new(fixture.backend.database.clone(), Events::Left);
+    fixture.all = Arc::new(Conversations::new(silent, ring()));
     let begun = fixture.begin(None, "k", "hello").await.unwrap();
     let conversation = begun.message.conversation_id;
     fixture
@@ -133,18 +149,22 @@ async fn nothing_is_written_where_nobody_reads() {
         .delete(fixture.user, conversation)
         .await
         .unwrap();
-    assert_eq!(fixture.store().backlog().await.unwrap().rows, 0);
+    assert_eq!(fixture.backend.store().backlog().await.unwrap().rows, 0);
 }
 
-#[tokio::test]
-async fn no_event_holds_what_a_user_wrote() {
-    let fixture = Fixture::with_events().await;
+async fn no_event_holds_what_a_user_wrote<B: Backend>() {
+    let fixture = Fixture::<B>::new().await;
     let begun = fixture.begin(None, "k", "the crab").await.unwrap();
     fixture
         .answer(begun.message.turn_id, 1, "a crab")
         .await
         .unwrap();
-    let rows = fixture.store().waiting(&every_bucket(), 10).await.unwrap();
+    let rows = fixture
+        .backend
+        .store()
+        .waiting(&every_bucket(), 10)
+        .await
+        .unwrap();
     assert_eq!(rows.len(), 2);
     assert!(
         rows.iter()
@@ -152,9 +172,8 @@ async fn no_event_holds_what_a_user_wrote() {
     );
 }
 
-#[tokio::test]
-async fn a_relay_tells_what_waits_and_removes_it() {
-    let fixture = Fixture::with_events().await;
+async fn a_relay_tells_what_waits_and_removes_it<B: Backend>() {
+    let fixture = Fixture::<B>::new().await;
     let log = Arc::new(InProcessLog::default());
     let mut entries = log.follow(Topic::Events).await;
     let begun = fixture.begin(None, "k", "hello").await.unwrap();
@@ -170,9 +189,8 @@ async fn a_relay_tells_what_waits_and_removes_it() {
     running.abort();
 }
 
-#[tokio::test]
-async fn what_a_dead_relay_told_and_did_not_remove_is_told_again_in_order() {
-    let fixture = Fixture::with_events().await;
+async fn what_a_dead_relay_told_and_did_not_remove_is_told_again_in_order<B: Backend>() {
+    let fixture = Fixture::<B>::new().await;
     let deaf = Arc::new(Deaf::default());
     let mut entries = deaf.follow(Topic::Events).await;
     let first = fixture.begin(None, "k0", "m0").await.unwrap();
@@ -192,7 +210,7 @@ async fn what_a_dead_relay_told_and_did_not_remove_is_told_again_in_order() {
     }
     dying.abort();
     assert!(dying.await.unwrap_err().is_cancelled());
-    assert_eq!(fixture.store().backlog().await.unwrap().rows, 20);
+    assert_eq!(fixture.backend.store().backlog().await.unwrap().rows, 20);
 
     fixture
         .begin(Some(conversation), "last", "the last one")
@@ -219,8 +237,8 @@ async fn what_a_dead_relay_told_and_did_not_remove_is_told_again_in_order() {
 
 #[tokio::test]
 async fn relays_share_the_buckets_and_the_living_take_those_of_the_dead() {
-    let fixture = Fixture::with_events().await;
-    let store = fixture.store();
+    let fixture = Fixture::<OnMysql>::new().await;
+    let store = fixture.backend.store();
     let (one, other) = (Uuid::now_v7(), Uuid::now_v7());
     assert_eq!(store.lease(one).await.unwrap(), every_bucket());
     // The first one learns of the second, and gives it its share.
@@ -235,11 +253,11 @@ async fn relays_share_the_buckets_and_the_living_take_those_of_the_dead() {
     assert_eq!(store.lease(other).await.unwrap().len(), 16);
     // One that says nothing more is dead when its lease is over, by the database's clock.
     sqlx::query("UPDATE outbox_leases SET expires_at = UTC_TIMESTAMP(3) - INTERVAL 1 SECOND")
-        .execute(&mut fixture.sql().await)
+        .execute(&mut fixture.backend.sql().await)
         .await
         .unwrap();
     sqlx::query("UPDATE outbox_relays SET expires_at = UTC_TIMESTAMP(3) - INTERVAL 1 SECOND")
-        .execute(&mut fixture.sql().await)
+        .execute(&mut fixture.backend.sql().await)
         .await
         .unwrap();
     let third = Uuid::now_v7();
@@ -250,7 +268,7 @@ async fn relays_share_the_buckets_and_the_living_take_those_of_the_dead() {
 
 #[tokio::test]
 async fn many_relays_lose_and_reorder_nothing() {
-    let fixture = Fixture::with_events().await;
+    let fixture = Fixture::<OnMysql>::new().await;
     let log = Arc::new(InProcessLog::default());
     let mut entries = log.follow(Topic::Events).await;
     let relays: Vec<_> = (0..3).map(|_| run(&fixture, log.clone())).collect();
@@ -288,14 +306,11 @@ async fn many_relays_lose_and_reorder_nothing() {
     relays.iter().for_each(JoinHandle::abort);
 }
 
-#[tokio::test]
-async fn the_backlog_is_a_number_and_an_age() {
-    let fixture = Fixture::with_events().await;
+async fn the_backlog_is_a_number_and_an_age<B: Backend>() {
+    let fixture = Fixture::<B>::new().await;
     fixture.begin(None, "k", "hello").await.unwrap();
-    sqlx::query("UPDATE outbox SET created_at = created_at - 60000")
-        .execute(&mut fixture.sql().await)
-        .await
-        .unwrap();
+    let earlier = "UPDATE outbox SET created_at = created_at - 60000".to_owned();
+    fixture.backend.execute(earlier).await;
     let context = Context::new(Workload::Storage);
     let relay = relay(&fixture, Arc::new(InProcessLog::default()), &context);
     let measuring = tokio::spawn(async move { relay.measure().await });

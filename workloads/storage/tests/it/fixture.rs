@@ -1,7 +1,6 @@
-//! A storage workload with a schema of its own.
+//! A storage workload with a database of its own.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -10,23 +9,17 @@ use chatbot_api::internal::{AnswerIn, BeginTurnIn, BeginTurnOut};
 use chatbot_api::turns::{TurnOut, Usage};
 use chatbot_contract::identity::{KeyRing, RingKey};
 use chatbot_runtime::extract::IdempotencyKey;
-use chatbot_runtime::mysql::{self, Database, Topology};
 use chatbot_storage::crypto::Ring;
 use chatbot_storage::service::{Conversations, Error};
-use chatbot_storage::store::{Events, MysqlStore};
-use chatbot_testkit::mysql::{Mysql, TestDatabase};
-use sqlx::MySqlConnection;
 use uuid::Uuid;
 
+use crate::backend::Backend;
+
 /// The workload and what is under it.
-pub(crate) struct Fixture {
-    pub(crate) all: Arc<Conversations<MysqlStore>>,
-    events: Events,
-    pub(crate) database: Database,
+pub(crate) struct Fixture<B: Backend> {
+    pub(crate) all: Arc<Conversations<B::Store>>,
+    pub(crate) backend: B,
     pub(crate) user: Uuid,
-    test: TestDatabase,
-    mysql: Arc<Mysql>,
-    _password: tempfile::NamedTempFile,
 }
 
 pub(crate) fn ring() -> Ring {
@@ -45,66 +38,19 @@ pub(crate) fn key(text: &str) -> IdempotencyKey {
     IdempotencyKey::parse(text.as_bytes()).unwrap()
 }
 
-impl Fixture {
+impl<B: Backend> Fixture<B> {
     pub(crate) async fn new() -> Self {
-        Self::with(Events::Left).await
-    }
-
-    /// One whose store writes events.
-    pub(crate) async fn with_events() -> Self {
-        Self::with(Events::Written).await
-    }
-
-    async fn with(events: Events) -> Self {
-        let mysql = Mysql::shared().await.unwrap();
-        let test = mysql.database().await.unwrap();
-        let password = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(password.path(), &test.password).unwrap();
-        let database = Database::new(mysql::Config {
-            hosts: vec![test.address.parse().unwrap()],
-            topology: Topology::Single,
-            user: test.user.clone(),
-            password_file: password.path().to_owned(),
-            schema: test.schema.clone(),
-            deadline: Duration::from_secs(30),
-        });
-        mysql::migrate(&database, &chatbot_storage::MIGRATIONS)
-            .await
-            .unwrap();
-        let all = Arc::new(Conversations::new(
-            MysqlStore::new(database.clone(), events),
-            ring(),
-        ));
+        let backend = B::new().await;
         Self {
-            all,
-            events,
-            database,
+            all: Arc::new(Conversations::new(backend.store(), ring())),
+            backend,
             user: Uuid::now_v7(),
-            test,
-            mysql,
-            _password: password,
         }
     }
 
-    /// The store.
-    pub(crate) fn store(&self) -> MysqlStore {
-        MysqlStore::new(self.database.clone(), self.events)
-    }
-
     /// The same store as another process sees it, without anything in memory.
-    pub(crate) fn another_process(&self) -> Conversations<MysqlStore> {
-        Conversations::new(self.store(), ring())
-    }
-
-    /// An administrator's connection, in the schema.
-    pub(crate) async fn sql(&self) -> MySqlConnection {
-        let mut connection = self.mysql.admin().await.unwrap();
-        let schema = &self.test.schema;
-        sqlx::raw_sql(sqlx::AssertSqlSafe(format!("USE {schema}")))
-            .execute(&mut connection)
-            .await
-            .unwrap();
-        connection
+    pub(crate) fn another_process(&self) -> Conversations<B::Store> {
+        Conversations::new(self.backend.store(), ring())
     }
 
     pub(crate) async fn begin(

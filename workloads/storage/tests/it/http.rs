@@ -12,14 +12,21 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
+use crate::backend::{Backend, suite};
 use crate::fixture::Fixture;
 
-struct Interface {
+suite!(
+    a_turn_goes_through_the_interface,
+    a_reused_key_is_422,
+    a_caller_without_the_internal_key_is_refused,
+);
+
+struct Interface<B: Backend> {
     router: Router,
-    fixture: Fixture,
+    fixture: Fixture<B>,
 }
 
-impl Interface {
+impl<B: Backend> Interface<B> {
     async fn new() -> Self {
         let fixture = Fixture::new().await;
         let auth = InternalAuth::new([1; 32], Workload::Storage);
@@ -66,9 +73,8 @@ impl Interface {
     }
 }
 
-#[tokio::test]
-async fn a_turn_goes_through_the_interface() {
-    let interface = Interface::new().await;
+async fn a_turn_goes_through_the_interface<B: Backend>() {
+    let interface = Interface::<B>::new().await;
     let body = json!({"conversation_id": null, "message": "hello", "history_limit": 10});
     let (status, begun): (_, BeginTurnOut) = interface
         .call(Method::POST, storage::TURNS, "k", body)
@@ -103,9 +109,8 @@ async fn a_turn_goes_through_the_interface() {
     );
 }
 
-#[tokio::test]
-async fn a_reused_key_is_422() {
-    let interface = Interface::new().await;
+async fn a_reused_key_is_422<B: Backend>() {
+    let interface = Interface::<B>::new().await;
     for (message, expected) in [
         ("one", StatusCode::OK),
         ("two", StatusCode::UNPROCESSABLE_ENTITY),
@@ -118,9 +123,8 @@ async fn a_reused_key_is_422() {
     }
 }
 
-#[tokio::test]
-async fn a_caller_without_the_internal_key_is_refused() {
-    let interface = Interface::new().await;
+async fn a_caller_without_the_internal_key_is_refused<B: Backend>() {
+    let interface = Interface::<B>::new().await;
     let request = Request::builder()
         .uri(storage::CONVERSATIONS)
         .body(Body::empty())

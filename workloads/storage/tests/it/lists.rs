@@ -1,14 +1,21 @@
 //! Lists, pages and deletion.
 
 use chatbot_storage::service::Error;
-use chatbot_storage::store::{self, Store as _};
+use chatbot_storage::store;
 use uuid::Uuid;
 
+use crate::backend::{Backend, literal, suite};
 use crate::fixture::Fixture;
 
-#[tokio::test]
-async fn conversations_are_listed_by_last_change_page_by_page() {
-    let fixture = Fixture::new().await;
+suite!(
+    conversations_are_listed_by_last_change_page_by_page,
+    messages_are_read_in_order_page_by_page,
+    a_user_without_conversations_has_an_empty_list,
+    a_deleted_conversation_is_gone_and_a_late_retry_does_not_bring_it_back,
+);
+
+async fn conversations_are_listed_by_last_change_page_by_page<B: Backend>() {
+    let fixture = Fixture::<B>::new().await;
     let mut ids = Vec::new();
     for number in 0..5 {
         let begun = fixture
@@ -22,19 +29,10 @@ async fn conversations_are_listed_by_last_change_page_by_page() {
         ids.push(begun.message.conversation_id);
     }
     // The oldest becomes the newest, whatever the clock's resolution.
-    let mut sql = fixture.sql().await;
     for (number, id) in ids.iter().enumerate() {
-        let time = if number == 0 {
-            100_i64
-        } else {
-            i64::try_from(number).unwrap()
-        };
-        sqlx::query("UPDATE conversations SET updated_at = ? WHERE id = ?")
-            .bind(time)
-            .bind(id)
-            .execute(&mut sql)
-            .await
-            .unwrap();
+        let (time, id) = (if number == 0 { 100 } else { number }, literal(*id));
+        let statement = format!("UPDATE conversations SET updated_at = {time} WHERE id = {id}");
+        fixture.backend.execute(statement).await;
     }
     let expected = [ids[0], ids[4], ids[3], ids[2], ids[1]];
     let mut seen = Vec::new();
@@ -59,9 +57,8 @@ async fn conversations_are_listed_by_last_change_page_by_page() {
     );
 }
 
-#[tokio::test]
-async fn messages_are_read_in_order_page_by_page() {
-    let fixture = Fixture::new().await;
+async fn messages_are_read_in_order_page_by_page<B: Backend>() {
+    let fixture = Fixture::<B>::new().await;
     let conversation = fixture
         .begin(None, "k0", "m0")
         .await
@@ -114,16 +111,14 @@ async fn messages_are_read_in_order_page_by_page() {
     ));
 }
 
-#[tokio::test]
-async fn a_user_without_conversations_has_an_empty_list() {
-    let fixture = Fixture::new().await;
+async fn a_user_without_conversations_has_an_empty_list<B: Backend>() {
+    let fixture = Fixture::<B>::new().await;
     let page = fixture.all.list(Uuid::now_v7(), None, None).await.unwrap();
     assert!(page.data.is_empty() && page.next_cursor.is_none());
 }
 
-#[tokio::test]
-async fn a_deleted_conversation_is_gone_and_a_late_retry_does_not_bring_it_back() {
-    let fixture = Fixture::new().await;
+async fn a_deleted_conversation_is_gone_and_a_late_retry_does_not_bring_it_back<B: Backend>() {
+    let fixture = Fixture::<B>::new().await;
     let begun = fixture.begin(None, "k", "hello").await.unwrap();
     let conversation = begun.message.conversation_id;
     fixture
@@ -161,46 +156,8 @@ async fn a_deleted_conversation_is_gone_and_a_late_retry_does_not_bring_it_back(
             .data
             .is_empty()
     );
-    let mut sql = fixture.sql().await;
     for table in ["conversations", "messages", "turns"] {
-        let count: i64 =
-            sqlx::query_scalar(sqlx::AssertSqlSafe(format!("SELECT COUNT(*) FROM {table}")))
-                .fetch_one(&mut sql)
-                .await
-                .unwrap();
-        assert_eq!(count, 0, "{table}");
+        let count = format!("SELECT COUNT(*) FROM {table}");
+        assert_eq!(fixture.backend.number(count).await, 0, "{table}");
     }
-}
-
-#[tokio::test]
-async fn a_conversation_larger_than_a_batch_is_deleted_whole_and_a_cut_off_deletion_is_ended() {
-    let fixture = Fixture::new().await;
-    let conversation = fixture
-        .begin(None, "k", "hello")
-        .await
-        .unwrap()
-        .message
-        .conversation_id;
-    let mut sql = fixture.sql().await;
-    sqlx::query(
-        "INSERT INTO messages (conversation_id, seq, id, turn_id, role, content, created_at) \
-         WITH RECURSIVE n (n) AS (SELECT 2 UNION ALL SELECT n + 1 FROM n WHERE n < 900) \
-         SELECT ?, a.n * 1000 + b.n, UUID_TO_BIN(UUID()), UUID_TO_BIN(UUID()), 1, '', 0 FROM n a JOIN n b ON a.n < 5 AND b.n < 900",
-    )
-    .bind(conversation)
-    .execute(&mut sql)
-    .await
-    .unwrap();
-    // As a process leaves it that dies after the first step.
-    sqlx::query("UPDATE conversations SET deleted_at = 1")
-        .execute(&mut sql)
-        .await
-        .unwrap();
-    assert_eq!(fixture.all.store().sweep().await.unwrap(), 1);
-    let left: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM messages")
-        .fetch_one(&mut sql)
-        .await
-        .unwrap();
-    assert_eq!(left, 0);
-    assert_eq!(fixture.all.store().sweep().await.unwrap(), 0);
 }

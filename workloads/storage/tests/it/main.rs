@@ -1,10 +1,12 @@
-//! The storage workload on a real MySQL.
+//! The storage workload, on each database that its store has an adapter for.
 
 #![expect(clippy::unwrap_used, reason = "a failed step fails the test")]
 
+mod backend;
 mod events;
 mod fixture;
 mod http;
 mod lists;
+mod mysql;
 mod rest;
 mod turns;

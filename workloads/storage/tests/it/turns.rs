@@ -5,11 +5,24 @@ use chatbot_storage::store;
 use futures::future::join_all;
 use uuid::Uuid;
 
+use crate::backend::{Backend, suite};
 use crate::fixture::Fixture;
 
-#[tokio::test]
-async fn a_turn_is_a_message_and_its_answer() {
-    let fixture = Fixture::new().await;
+suite!(
+    a_turn_is_a_message_and_its_answer,
+    a_turn_is_read_whole_once_it_is_answered_and_by_its_user_alone,
+    the_same_key_stores_a_message_once_and_counts_attempts,
+    the_same_key_at_the_same_time_stores_a_message_once,
+    a_key_with_another_message_is_refused,
+    a_key_belongs_to_one_user,
+    messages_of_one_conversation_at_the_same_time_have_no_gap_and_no_double,
+    only_the_newest_attempt_may_answer_and_only_once,
+    what_belongs_to_another_user_does_not_exist,
+    a_message_has_one_to_thirty_two_thousand_characters,
+);
+
+async fn a_turn_is_a_message_and_its_answer<B: Backend>() {
+    let fixture = Fixture::<B>::new().await;
     let begun = fixture.begin(None, "k1", "hello").await.unwrap();
     assert_eq!(
         (begun.message.seq, begun.attempt, begun.history.len()),
@@ -36,9 +49,23 @@ async fn a_turn_is_a_message_and_its_answer() {
     assert_eq!(fixture.messages(conversation).await.len(), 3);
 }
 
-#[tokio::test]
-async fn the_same_key_stores_a_message_once_and_counts_attempts() {
-    let fixture = Fixture::new().await;
+async fn a_turn_is_read_whole_once_it_is_answered_and_by_its_user_alone<B: Backend>() {
+    let fixture = Fixture::<B>::new().await;
+    let begun = fixture.begin(None, "k", "hello").await.unwrap();
+    let id = begun.message.turn_id;
+    let read = async || fixture.all.turn(fixture.user, id).await.unwrap().finished;
+    assert!(read().await.is_none());
+    let turn = fixture.answer(id, 1, "hi").await.unwrap();
+    assert_eq!(*read().await.unwrap(), turn);
+    let stranger = fixture.all.turn(Uuid::now_v7(), id).await;
+    assert!(matches!(
+        stranger,
+        Err(Error::Store(store::Error::NotFound))
+    ));
+}
+
+async fn the_same_key_stores_a_message_once_and_counts_attempts<B: Backend>() {
+    let fixture = Fixture::<B>::new().await;
     let first = fixture.begin(None, "k", "hello").await.unwrap();
     let second = fixture.begin(None, "k", "hello").await.unwrap();
     assert_eq!(second.message, first.message);
@@ -49,9 +76,8 @@ async fn the_same_key_stores_a_message_once_and_counts_attempts() {
     );
 }
 
-#[tokio::test]
-async fn the_same_key_at_the_same_time_stores_a_message_once() {
-    let fixture = Fixture::new().await;
+async fn the_same_key_at_the_same_time_stores_a_message_once<B: Backend>() {
+    let fixture = Fixture::<B>::new().await;
     let begun = join_all((0..8).map(|_| fixture.begin(None, "k", "hello"))).await;
     let begun: Vec<_> = begun.into_iter().map(Result::unwrap).collect();
     let mut attempts: Vec<_> = begun.iter().map(|begun| begun.attempt).collect();
@@ -60,9 +86,8 @@ async fn the_same_key_at_the_same_time_stores_a_message_once() {
     assert!(begun.iter().all(|other| other.message == begun[0].message));
 }
 
-#[tokio::test]
-async fn a_key_with_another_message_is_refused() {
-    let fixture = Fixture::new().await;
+async fn a_key_with_another_message_is_refused<B: Backend>() {
+    let fixture = Fixture::<B>::new().await;
     fixture.begin(None, "k", "hello").await.unwrap();
     let refused = fixture.begin(None, "k", "something else").await;
     assert!(matches!(
@@ -71,18 +96,16 @@ async fn a_key_with_another_message_is_refused() {
     ));
 }
 
-#[tokio::test]
-async fn a_key_belongs_to_one_user() {
-    let mut fixture = Fixture::new().await;
+async fn a_key_belongs_to_one_user<B: Backend>() {
+    let mut fixture = Fixture::<B>::new().await;
     let first = fixture.begin(None, "k", "hello").await.unwrap();
     fixture.user = Uuid::now_v7();
     let second = fixture.begin(None, "k", "hello").await.unwrap();
     assert_ne!(first.message.id, second.message.id);
 }
 
-#[tokio::test]
-async fn messages_of_one_conversation_at_the_same_time_have_no_gap_and_no_double() {
-    let fixture = Fixture::new().await;
+async fn messages_of_one_conversation_at_the_same_time_have_no_gap_and_no_double<B: Backend>() {
+    let fixture = Fixture::<B>::new().await;
     let first = fixture.begin(None, "first", "hello").await.unwrap();
     let conversation = first.message.conversation_id;
     let fixture = &fixture;
@@ -107,9 +130,8 @@ async fn messages_of_one_conversation_at_the_same_time_have_no_gap_and_no_double
     }
 }
 
-#[tokio::test]
-async fn only_the_newest_attempt_may_answer_and_only_once() {
-    let fixture = Fixture::new().await;
+async fn only_the_newest_attempt_may_answer_and_only_once<B: Backend>() {
+    let fixture = Fixture::<B>::new().await;
     let begun = fixture.begin(None, "k", "hello").await.unwrap();
     let turn = begun.message.turn_id;
     fixture.begin(None, "k", "hello").await.unwrap();
@@ -140,9 +162,8 @@ async fn only_the_newest_attempt_may_answer_and_only_once() {
     );
 }
 
-#[tokio::test]
-async fn what_belongs_to_another_user_does_not_exist() {
-    let mut fixture = Fixture::new().await;
+async fn what_belongs_to_another_user_does_not_exist<B: Backend>() {
+    let mut fixture = Fixture::<B>::new().await;
     let begun = fixture.begin(None, "k", "hello").await.unwrap();
     let conversation = begun.message.conversation_id;
     fixture.user = Uuid::now_v7();
@@ -183,9 +204,8 @@ async fn what_belongs_to_another_user_does_not_exist() {
     ));
 }
 
-#[tokio::test]
-async fn a_message_has_one_to_thirty_two_thousand_characters() {
-    let fixture = Fixture::new().await;
+async fn a_message_has_one_to_thirty_two_thousand_characters<B: Backend>() {
+    let fixture = Fixture::<B>::new().await;
     assert!(fixture.begin(None, "k1", &"ä".repeat(32_000)).await.is_ok());
     assert!(matches!(
         fixture.begin(None, "k2", &"ä".repeat(32_001)).await,

@@ -4,8 +4,6 @@
 //! ids the domain made meet themselves and change nothing.
 
 use chatbot_runtime::mysql::{Abort, Category, Database, Done, Tx};
-use sqlx::mysql::MySqlRow;
-use sqlx::{FromRow, Row as _};
 use uuid::Uuid;
 
 use super::{Account, AccountStore, NewToken, Registered};
@@ -29,19 +27,6 @@ impl MysqlStore {
     #[must_use]
     pub const fn new(database: Database) -> Self {
         Self { database }
-    }
-}
-
-impl FromRow<'_, MySqlRow> for Account {
-    fn from_row(row: &MySqlRow) -> Result<Self, sqlx::Error> {
-        Ok(Self {
-            id: row.try_get("id")?,
-            email: row.try_get("email")?,
-            email_key: row.try_get("email_key")?,
-            password_hash: row.try_get("password_hash")?,
-            display_name: row.try_get("display_name")?,
-            created_at: row.try_get("created_at")?,
-        })
     }
 }
 

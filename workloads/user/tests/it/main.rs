@@ -1,6 +1,7 @@
-//! The user workload as the gateway meets it, on a real MySQL.
+//! The user workload as the gateway meets it, on each database that its store has an adapter for.
 #![expect(clippy::unwrap_used, reason = "a failed step is a failed test")]
 
+mod backend;
 mod server;
 
 use chatbot_api::accounts::{LoginIn, RefreshIn, RegisterIn, TokensOut, UserOut};
@@ -15,7 +16,23 @@ use chatbot_user::Registration;
 use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 
+use backend::{Backend, suite};
 use server::{ISSUER, Server};
+
+suite!(
+    a_registered_person_logs_in_whatever_the_case_of_the_address,
+    a_wrong_password_and_an_unknown_address_are_the_same_answer,
+    the_same_registration_sent_again_makes_one_account,
+    two_strangers_may_choose_the_same_key,
+    a_field_out_of_range_is_named,
+    nobody_registers_where_registration_is_closed,
+    a_refresh_token_is_good_once_and_shortly_again,
+    a_used_refresh_token_that_comes_late_ends_the_session_and_no_other,
+    a_session_that_was_logged_out_gives_no_tokens,
+    an_access_token_holds_by_the_published_keys,
+    a_call_without_a_workloads_token_is_refused,
+    what_has_expired_is_removed_and_what_has_not_stays,
+);
 
 fn ada(password: &str) -> RegisterIn {
     RegisterIn {
@@ -31,7 +48,7 @@ fn token(tokens: &TokensOut) -> RefreshIn {
     }
 }
 
-impl Server {
+impl<B: Backend> Server<B> {
     async fn register(
         &self,
         key: &IdempotencyKey,
@@ -67,16 +84,13 @@ impl Server {
 
     /// As if the first use of every refresh token so far was longer ago than the grace.
     async fn let_the_grace_pass(&self) {
-        let schema = &self.schema;
-        let statement =
-            format!("UPDATE {schema}.refresh_tokens SET rotated_at = rotated_at - 60000");
-        self.mysql.execute(&[statement]).await.unwrap();
+        let statement = "UPDATE refresh_tokens SET rotated_at = rotated_at - 60000";
+        self.backend.execute(statement).await;
     }
 }
 
-#[tokio::test]
-async fn a_registered_person_logs_in_whatever_the_case_of_the_address() {
-    let server = Server::start(Registration::Open).await;
+async fn a_registered_person_logs_in_whatever_the_case_of_the_address<B: Backend>() {
+    let server = Server::<B>::start(Registration::Open).await;
     let made = server
         .register(&IdempotencyKey::random(), &ada("correct horse"))
         .await
@@ -101,9 +115,8 @@ async fn a_registered_person_logs_in_whatever_the_case_of_the_address() {
     assert_eq!(me, made.user);
 }
 
-#[tokio::test]
-async fn a_wrong_password_and_an_unknown_address_are_the_same_answer() {
-    let server = Server::start(Registration::Open).await;
+async fn a_wrong_password_and_an_unknown_address_are_the_same_answer<B: Backend>() {
+    let server = Server::<B>::start(Registration::Open).await;
     server
         .register(&IdempotencyKey::random(), &ada("correct horse"))
         .await
@@ -122,9 +135,8 @@ async fn a_wrong_password_and_an_unknown_address_are_the_same_answer() {
     assert_eq!(wrong, unknown);
 }
 
-#[tokio::test]
-async fn the_same_registration_sent_again_makes_one_account() {
-    let server = Server::start(Registration::Open).await;
+async fn the_same_registration_sent_again_makes_one_account<B: Backend>() {
+    let server = Server::<B>::start(Registration::Open).await;
     let (key, request) = (IdempotencyKey::random(), ada("correct horse"));
     let (one, other) = tokio::join!(
         server.register(&key, &request),
@@ -145,9 +157,8 @@ async fn the_same_registration_sent_again_makes_one_account() {
     assert_eq!(taken.code, ErrorCode::EmailTaken);
 }
 
-#[tokio::test]
-async fn two_strangers_may_choose_the_same_key() {
-    let server = Server::start(Registration::Open).await;
+async fn two_strangers_may_choose_the_same_key<B: Backend>() {
+    let server = Server::<B>::start(Registration::Open).await;
     let key = IdempotencyKey::parse(b"1").unwrap();
     let bob = RegisterIn {
         email: "bob@example.org".to_owned(),
@@ -160,9 +171,8 @@ async fn two_strangers_may_choose_the_same_key() {
     );
 }
 
-#[tokio::test]
-async fn a_field_out_of_range_is_named() {
-    let server = Server::start(Registration::Open).await;
+async fn a_field_out_of_range_is_named<B: Backend>() {
+    let server = Server::<B>::start(Registration::Open).await;
     for (request, param) in [
         (
             RegisterIn {
@@ -192,9 +202,8 @@ async fn a_field_out_of_range_is_named() {
     }
 }
 
-#[tokio::test]
-async fn nobody_registers_where_registration_is_closed() {
-    let server = Server::start(Registration::Closed).await;
+async fn nobody_registers_where_registration_is_closed<B: Backend>() {
+    let server = Server::<B>::start(Registration::Closed).await;
     let error = server
         .register(&IdempotencyKey::random(), &ada("correct horse"))
         .await
@@ -203,9 +212,8 @@ async fn nobody_registers_where_registration_is_closed() {
     assert_eq!(error.code, ErrorCode::RegistrationClosed);
 }
 
-#[tokio::test]
-async fn a_refresh_token_is_good_once_and_shortly_again() {
-    let server = Server::start(Registration::Open).await;
+async fn a_refresh_token_is_good_once_and_shortly_again<B: Backend>() {
+    let server = Server::<B>::start(Registration::Open).await;
     let first = server
         .register(&IdempotencyKey::random(), &ada("correct horse"))
         .await
@@ -217,9 +225,8 @@ async fn a_refresh_token_is_good_once_and_shortly_again() {
     server.refresh(&twin).await.unwrap();
 }
 
-#[tokio::test]
-async fn a_used_refresh_token_that_comes_late_ends_the_session_and_no_other() {
-    let server = Server::start(Registration::Open).await;
+async fn a_used_refresh_token_that_comes_late_ends_the_session_and_no_other<B: Backend>() {
+    let server = Server::<B>::start(Registration::Open).await;
     let first = server
         .register(&IdempotencyKey::random(), &ada("correct horse"))
         .await
@@ -241,9 +248,8 @@ async fn a_used_refresh_token_that_comes_late_ends_the_session_and_no_other() {
     server.refresh(&elsewhere).await.unwrap();
 }
 
-#[tokio::test]
-async fn a_session_that_was_logged_out_gives_no_tokens() {
-    let server = Server::start(Registration::Open).await;
+async fn a_session_that_was_logged_out_gives_no_tokens<B: Backend>() {
+    let server = Server::<B>::start(Registration::Open).await;
     let tokens = server
         .register(&IdempotencyKey::random(), &ada("correct horse"))
         .await
@@ -263,9 +269,8 @@ async fn a_session_that_was_logged_out_gives_no_tokens() {
     );
 }
 
-#[tokio::test]
-async fn an_access_token_holds_by_the_published_keys() {
-    let server = Server::start(Registration::Open).await;
+async fn an_access_token_holds_by_the_published_keys<B: Backend>() {
+    let server = Server::<B>::start(Registration::Open).await;
     let tokens = server
         .register(&IdempotencyKey::random(), &ada("correct horse"))
         .await
@@ -285,9 +290,8 @@ async fn an_access_token_holds_by_the_published_keys() {
     assert!(claims["sid"].is_string() && claims["jti"].is_string());
 }
 
-#[tokio::test]
-async fn a_call_without_a_workloads_token_is_refused() {
-    let server = Server::start(Registration::Open).await;
+async fn a_call_without_a_workloads_token_is_refused<B: Backend>() {
+    let server = Server::<B>::start(Registration::Open).await;
     for path in [user::LOGIN, user::REGISTER, user::LOGOUT, user::REFRESH] {
         let response = reqwest::Client::new()
             .post(server.url(path))
@@ -306,19 +310,18 @@ async fn a_call_without_a_workloads_token_is_refused() {
     }
 }
 
-#[tokio::test]
-async fn what_has_expired_is_removed_and_what_has_not_stays() {
-    let server = Server::start(Registration::Open).await;
+async fn what_has_expired_is_removed_and_what_has_not_stays<B: Backend>() {
+    let server = Server::<B>::start(Registration::Open).await;
     let tokens = server
         .register(&IdempotencyKey::random(), &ada("correct horse"))
         .await
         .unwrap();
     server.accounts.prune().await.unwrap();
     let tokens = server.refresh(&tokens).await.unwrap();
-    let schema = &server.schema;
-    let expire = ["refresh_tokens", "sessions"]
-        .map(|table| format!("UPDATE {schema}.{table} SET expires_at = 1"));
-    server.mysql.execute(&expire).await.unwrap();
+    for table in ["refresh_tokens", "sessions"] {
+        let expire = format!("UPDATE {table} SET expires_at = 1");
+        server.backend.execute(&expire).await;
+    }
     server.accounts.prune().await.unwrap();
     assert_eq!(
         server.refresh(&tokens).await.err().unwrap().code,

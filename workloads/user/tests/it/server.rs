@@ -1,4 +1,4 @@
-//! The workload with a schema of its own, on a port of its own.
+//! The workload with a database of its own, on a port of its own.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,62 +9,42 @@ use chatbot_runtime::auth::InternalAuth;
 use chatbot_runtime::client::{self, Client};
 use chatbot_runtime::context::Context;
 use chatbot_runtime::layers;
-use chatbot_runtime::mysql::{self, Database, Topology};
 use chatbot_runtime::revocations::Revocations;
-use chatbot_testkit::mysql::Mysql;
+use chatbot_user::Registration;
 use chatbot_user::accounts::{Accounts, Lives};
 use chatbot_user::http::{AppState, router};
 use chatbot_user::keys::Keys;
 use chatbot_user::password::Passwords;
-use chatbot_user::store::MysqlStore;
-use chatbot_user::{MIGRATIONS, Registration};
-use p256::elliptic_curve::rand_core::OsRng;
-use p256::pkcs8::{EncodePrivateKey as _, LineEnding};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+
+use crate::backend::Backend;
 
 pub(crate) const ISSUER: &str = "https://chat.example";
 
 const KEY: [u8; 32] = [7; 32];
 
-pub(crate) struct Server {
-    pub(crate) mysql: Arc<Mysql>,
-    pub(crate) schema: String,
+pub(crate) struct Server<B: Backend> {
+    pub(crate) backend: B,
     pub(crate) client: Client,
-    pub(crate) accounts: Arc<Accounts<MysqlStore>>,
+    pub(crate) accounts: Arc<Accounts<B::Store>>,
     base: String,
     serving: JoinHandle<()>,
-    _password: tempfile::NamedTempFile,
 }
 
-impl Drop for Server {
+impl<B: Backend> Drop for Server<B> {
     fn drop(&mut self) {
         self.serving.abort();
     }
 }
 
-impl Server {
+impl<B: Backend> Server<B> {
     pub(crate) async fn start(registration: Registration) -> Self {
         // Another test of this process may have been first.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let mysql = Mysql::shared().await.unwrap();
-        let test = mysql.database().await.unwrap();
-        let password = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(password.path(), &test.password).unwrap();
-        let database = Database::new(mysql::Config {
-            hosts: vec![mysql.address().parse().unwrap()],
-            topology: Topology::Single,
-            user: test.user,
-            password_file: password.path().to_owned(),
-            schema: test.schema.clone(),
-            deadline: Duration::from_secs(30),
-        });
-        mysql::migrate(&database, &MIGRATIONS).await.unwrap();
-        // Again, as an upgrade does.
-        mysql::migrate(&database, &MIGRATIONS).await.unwrap();
-
+        let backend = B::new().await;
         let accounts = Arc::new(Accounts {
-            store: MysqlStore::new(database),
+            store: backend.store(),
             passwords: Passwords::new(),
             keys: tokio::sync::watch::Sender::new(Arc::new(keys())).subscribe(),
             issuer: ISSUER.to_owned(),
@@ -92,13 +72,11 @@ impl Server {
             gateway,
         );
         Self {
-            mysql,
-            schema: test.schema,
+            backend,
             client,
             accounts,
             base,
             serving,
-            _password: password,
         }
     }
 
@@ -108,14 +86,8 @@ impl Server {
 }
 
 fn keys() -> Keys {
-    let secret = p256::SecretKey::random(&mut OsRng);
-    let private_key = secret.to_pkcs8_pem(LineEnding::LF).unwrap().to_string();
     Keys::new(SigningKeys {
-        keys: vec![SigningKey {
-            id: "k1".to_owned(),
-            private_key,
-            signs_from: 0,
-        }],
+        keys: vec![SigningKey::generate(0)],
     })
     .unwrap()
 }

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::{Events, Unit};
 use crate::store::Error;
+use crate::store::event::NewEvent;
 
 /// Rows of one transaction: at most 1,000 messages of 128 KiB, below the limit of 143 MB.
 const BATCH: u32 = 1_000;
@@ -42,9 +43,8 @@ pub(super) async fn delete(
                         .bind(conversation)
                         .execute(&mut *tx)
                         .await?;
-                    events
-                        .deletion(&mut tx, user, conversation, last_seq, now)
-                        .await?;
+                    let event = NewEvent::deletion(user, conversation, last_seq, now)?;
+                    events.write(&mut tx, event).await?;
                 }
             }
             Ok(tx.done(()))

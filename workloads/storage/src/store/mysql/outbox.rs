@@ -2,15 +2,14 @@
 
 mod leases;
 
-use chatbot_contract::events::{Event, Kind, VERSION};
 use chatbot_runtime::mysql::Tx;
-use jiff::Timestamp;
 use sqlx::{MySql, QueryBuilder};
 use uuid::Uuid;
 
 use super::{MysqlStore, Unit};
+use crate::store::Error;
+use crate::store::event::NewEvent;
 use crate::store::outbox::{BUCKETS, Backlog, Outbox, OutboxRow, bucket};
-use crate::store::{Error, MessageRow, NewAnswer};
 
 /// Whether events are written: a table that nobody reads would grow without end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,86 +21,19 @@ pub enum Events {
 }
 
 impl Events {
-    /// The user's message was stored.
-    pub(super) async fn message(
-        self,
-        tx: &mut Tx,
-        user: Uuid,
-        message: &MessageRow,
-    ) -> Result<(), sqlx::Error> {
-        let kind = Kind::MessageCreated {
-            message_id: message.id,
-            turn_id: message.turn_id,
-        };
-        let place = (message.conversation_id, message.seq);
-        self.write(tx, user, place, message.created_at, kind).await
-    }
-
-    /// The answer was stored.
-    pub(super) async fn answer(
-        self,
-        tx: &mut Tx,
-        answer: &NewAnswer,
-        message: &MessageRow,
-    ) -> Result<(), sqlx::Error> {
-        let kind = Kind::AnswerCreated {
-            message_id: message.id,
-            turn_id: message.turn_id,
-            model: answer.model.clone(),
-            prompt_tokens: answer.usage.map(|usage| usage.prompt_tokens),
-            completion_tokens: answer.usage.map(|usage| usage.completion_tokens),
-        };
-        let place = (message.conversation_id, message.seq);
-        self.write(tx, answer.user_id, place, message.created_at, kind)
-            .await
-    }
-
-    /// The conversation, whose last message is at `last_seq`, was deleted.
-    pub(super) async fn deletion(
-        self,
-        tx: &mut Tx,
-        user: Uuid,
-        conversation: Uuid,
-        last_seq: u64,
-        now: i64,
-    ) -> Result<(), sqlx::Error> {
-        let place = (conversation, last_seq + 1);
-        self.write(tx, user, place, now, Kind::ConversationDeleted {})
-            .await
-    }
-
-    /// The lock of the conversation must be held: it is what puts its events in order.
-    async fn write(
-        self,
-        tx: &mut Tx,
-        user_id: Uuid,
-        (conversation_id, seq): (Uuid, u64),
-        now: i64,
-        kind: Kind,
-    ) -> Result<(), sqlx::Error> {
+    /// Adds an event. The lock of the conversation must be held: it is what puts its events in order.
+    pub(super) async fn write(self, tx: &mut Tx, event: NewEvent) -> Result<(), sqlx::Error> {
         if self == Self::Left {
             return Ok(());
         }
-        // Nobody outside asks for this id, so it is made where the row is.
-        let event = Event {
-            id: Uuid::now_v7(),
-            version: VERSION,
-            time: Timestamp::from_millisecond(now)
-                .map_err(|error| sqlx::Error::Encode(Box::new(error)))?,
-            user_id,
-            conversation_id,
-            seq,
-            kind,
-        };
-        let text = serde_json::to_vec(&event).expect("an event can be written as JSON");
         sqlx::query(
             "INSERT INTO outbox (id, bucket, conversation_id, event, created_at) VALUES (?, ?, ?, ?, ?)",
         )
         .bind(event.id)
-        .bind(bucket(conversation_id))
-        .bind(conversation_id)
-        .bind(text)
-        .bind(now)
+        .bind(bucket(event.conversation_id))
+        .bind(event.conversation_id)
+        .bind(event.text)
+        .bind(event.created_at)
         .execute(&mut **tx)
         .await?;
         Ok(())
@@ -150,8 +82,7 @@ impl Outbox for MysqlStore {
         if buckets.is_empty() {
             return Ok(Vec::new());
         }
-        let rows: Vec<(u64, Uuid, Vec<u8>)> = self
-            .database
+        self.database
             .transaction(async |mut tx| -> Unit<_> {
                 let mut query = QueryBuilder::<MySql>::new(
                     "SELECT position, conversation_id, event FROM outbox WHERE bucket IN (",
@@ -164,15 +95,7 @@ impl Outbox for MysqlStore {
                 let rows = query.build_query_as().fetch_all(&mut *tx).await?;
                 Ok(tx.done(rows))
             })
-            .await?;
-        Ok(rows
-            .into_iter()
-            .map(|(position, conversation_id, event)| OutboxRow {
-                position,
-                conversation_id,
-                event,
-            })
-            .collect())
+            .await
     }
 
     async fn told(&self, positions: &[u64]) -> Result<(), Error> {

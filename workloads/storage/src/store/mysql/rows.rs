@@ -1,76 +1,13 @@
-//! Reading rows.
+//! Reading and locking rows.
 
 use chatbot_api::conversations::Role;
-use chatbot_api::turns::Usage;
-use sqlx::mysql::{MySqlConnection, MySqlRow};
-use sqlx::{FromRow, Row as _};
+use sqlx::mysql::MySqlConnection;
 use uuid::Uuid;
 
 use crate::crypto::WrappedKey;
 use crate::cursor::ConversationCursor;
-use crate::store::{AnswerRow, ConversationRow, MessageRow};
-
-pub(super) const fn role_number(role: Role) -> u8 {
-    match role {
-        Role::User => 1,
-        Role::Assistant => 2,
-    }
-}
-
-impl<'r> FromRow<'r, MySqlRow> for MessageRow {
-    fn from_row(row: &'r MySqlRow) -> Result<Self, sqlx::Error> {
-        let role = match row.try_get::<u8, _>("role")? {
-            1 => Role::User,
-            2 => Role::Assistant,
-            other => return Err(sqlx::Error::Decode(format!("{other} is no role").into())),
-        };
-        Ok(Self {
-            id: row.try_get("id")?,
-            conversation_id: row.try_get("conversation_id")?,
-            turn_id: row.try_get("turn_id")?,
-            seq: row.try_get("seq")?,
-            role,
-            content: row.try_get("content")?,
-            model: row.try_get("model")?,
-            created_at: row.try_get("created_at")?,
-        })
-    }
-}
-
-impl<'r> FromRow<'r, MySqlRow> for ConversationRow {
-    fn from_row(row: &'r MySqlRow) -> Result<Self, sqlx::Error> {
-        Ok(Self {
-            id: row.try_get("id")?,
-            title: row.try_get("title")?,
-            last_seq: row.try_get("last_seq")?,
-            created_at: row.try_get("created_at")?,
-            updated_at: row.try_get("updated_at")?,
-        })
-    }
-}
-
-/// A turn as it is stored.
-pub(super) struct TurnRow {
-    pub(super) attempt: u32,
-    pub(super) answered: bool,
-    finish_reason: Option<String>,
-    prompt_tokens: Option<u64>,
-    completion_tokens: Option<u64>,
-}
-
-impl TurnRow {
-    pub(super) fn answer(self, message: MessageRow) -> AnswerRow {
-        let tokens = self.prompt_tokens.zip(self.completion_tokens);
-        AnswerRow {
-            message,
-            finish_reason: self.finish_reason.unwrap_or_default(),
-            usage: tokens.map(|(prompt_tokens, completion_tokens)| Usage {
-                prompt_tokens,
-                completion_tokens,
-            }),
-        }
-    }
-}
+use crate::store::rows::{TurnRow, role_number};
+use crate::store::{ConversationRow, MessageRow};
 
 pub(super) async fn data_key(
     tx: &mut MySqlConnection,
@@ -104,14 +41,13 @@ pub(super) async fn lock_turn(
     tx: &mut MySqlConnection,
     turn: Uuid,
 ) -> Result<Option<TurnRow>, sqlx::Error> {
-    let row = sqlx::query(
+    sqlx::query_as(
         "SELECT attempt, answered_at, finish_reason, prompt_tokens, completion_tokens \
          FROM turns WHERE id = ? FOR UPDATE",
     )
     .bind(turn)
     .fetch_optional(tx)
-    .await?;
-    row.as_ref().map(turn_row).transpose()
+    .await
 }
 
 /// Reads a turn.
@@ -119,24 +55,13 @@ pub(super) async fn turn(
     tx: &mut MySqlConnection,
     turn: Uuid,
 ) -> Result<Option<TurnRow>, sqlx::Error> {
-    let row = sqlx::query(
+    sqlx::query_as(
         "SELECT attempt, answered_at, finish_reason, prompt_tokens, completion_tokens \
          FROM turns WHERE id = ?",
     )
     .bind(turn)
     .fetch_optional(tx)
-    .await?;
-    row.as_ref().map(turn_row).transpose()
-}
-
-fn turn_row(row: &MySqlRow) -> Result<TurnRow, sqlx::Error> {
-    Ok(TurnRow {
-        attempt: row.try_get("attempt")?,
-        answered: row.try_get::<Option<i64>, _>("answered_at")?.is_some(),
-        finish_reason: row.try_get("finish_reason")?,
-        prompt_tokens: row.try_get("prompt_tokens")?,
-        completion_tokens: row.try_get("completion_tokens")?,
-    })
+    .await
 }
 
 /// Locks a conversation and gives its `last_seq`.

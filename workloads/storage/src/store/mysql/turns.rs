@@ -5,6 +5,8 @@ use chatbot_runtime::mysql::{Abort, Tx};
 use uuid::Uuid;
 
 use super::{Events, Unit, rows};
+use crate::store::event::NewEvent;
+use crate::store::rows::role_number;
 use crate::store::{Answered, Begun, Error, MessageRow, NewAnswer, NewTurn, Target};
 
 /// Stores the user's message, or finds what the same key stored before.
@@ -82,7 +84,9 @@ async fn begin_new(mut tx: Tx, turn: &NewTurn, events: Events) -> Unit<Begun> {
         created_at: turn.now,
     };
     append(&mut tx, &message).await?;
-    events.message(&mut tx, turn.user_id, &message).await?;
+    events
+        .write(&mut tx, NewEvent::message(turn.user_id, &message)?)
+        .await?;
     let history = rows::history(&mut tx, conversation, message.seq, turn.history_limit).await?;
     Ok(tx.done(Begun {
         message,
@@ -101,7 +105,7 @@ async fn begin_again(mut tx: Tx, turn: &NewTurn, turn_id: Uuid, conversation: Uu
     let message = rows::message_of_turn(&mut tx, turn_id, Role::User)
         .await?
         .ok_or_else(gone)?;
-    if stored.answered {
+    if stored.answered() {
         let attempt = stored.attempt;
         let answer = rows::message_of_turn(&mut tx, turn_id, Role::Assistant)
             .await?
@@ -136,7 +140,7 @@ pub(super) async fn read(mut tx: Tx, user: Uuid, turn: Uuid) -> Unit<Option<Answ
         .await?
         .ok_or_else(gone)?;
     let stored = rows::turn(&mut tx, turn).await?.ok_or_else(gone)?;
-    if !stored.answered {
+    if !stored.answered() {
         return Ok(tx.done(None));
     }
     let message = rows::message_of_turn(&mut tx, turn, Role::User)
@@ -170,7 +174,7 @@ pub(super) async fn answer(mut tx: Tx, answer: &NewAnswer, events: Events) -> Un
     let message = rows::message_of_turn(&mut tx, answer.turn_id, Role::User)
         .await?
         .ok_or_else(gone)?;
-    if !turn.answered {
+    if !turn.answered() {
         let stored = MessageRow {
             id: answer.message_id,
             conversation_id: conversation,
@@ -182,7 +186,9 @@ pub(super) async fn answer(mut tx: Tx, answer: &NewAnswer, events: Events) -> Un
             created_at: answer.now,
         };
         append(&mut tx, &stored).await?;
-        events.answer(&mut tx, answer, &stored).await?;
+        events
+            .write(&mut tx, NewEvent::answer(answer, &stored)?)
+            .await?;
         sqlx::query(
             "UPDATE turns SET answered_at = ?, finish_reason = ?, prompt_tokens = ?, completion_tokens = ? \
              WHERE id = ?",
@@ -215,7 +221,7 @@ async fn append(tx: &mut Tx, message: &MessageRow) -> Result<(), sqlx::Error> {
     .bind(message.seq)
     .bind(message.id)
     .bind(message.turn_id)
-    .bind(rows::role_number(message.role))
+    .bind(role_number(message.role))
     .bind(&message.content)
     .bind(&message.model)
     .bind(message.created_at)

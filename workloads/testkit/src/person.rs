@@ -1,26 +1,67 @@
-//! A person who uses a chat system through its load balancer.
+//! A person who uses a chat system through its public door.
 
 use std::time::Duration;
 
 use chatbot_api::IDEMPOTENCY_KEY;
 use chatbot_api::accounts::{LoginIn, RegisterIn, TokensOut};
 use chatbot_api::conversations::{ConversationOut, MessageOut, Page};
+use chatbot_api::events::UserEvent;
 use chatbot_api::turns::{ChatIn, TurnEvent, TurnOut};
 use eventsource_stream::Eventsource as _;
-use futures::{SinkExt as _, StreamExt as _};
+use futures::{SinkExt as _, Stream, StreamExt as _};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use serde::Deserialize as _;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::{Message, http};
 use uuid::Uuid;
 
-use crate::{Error, Result, wait};
-
 /// Longest time of a request: nothing waits longer for a failover than this.
 const TIMEOUT: Duration = Duration::from_secs(90);
 /// Everybody's password.
 const PASSWORD: &str = "correct horse battery staple";
+
+/// What went wrong for a person.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A request failed.
+    #[error("failed to {step}")]
+    Http {
+        /// What was attempted.
+        step: String,
+        /// The cause.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The system refused.
+    #[error("failed to {step}: {status}: {body}")]
+    Refused {
+        /// What was attempted.
+        step: String,
+        /// Status.
+        status: StatusCode,
+        /// Body.
+        body: String,
+    },
+    /// What is seen is not what must be.
+    #[error("{0}")]
+    Wrong(String),
+}
+
+/// The result of what a person does.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    fn http<E: std::error::Error + Send + Sync + 'static>(
+        step: impl Into<String>,
+    ) -> impl FnOnce(E) -> Self {
+        let step = step.into();
+        move |error| Self::Http {
+            step,
+            source: error.into(),
+        }
+    }
+}
 
 /// A person with an account.
 #[derive(Clone)]
@@ -42,11 +83,13 @@ pub struct Refusal {
     pub body: Value,
 }
 
-/// A client that talks to the cluster directly.
+/// A client that talks to the system directly.
 ///
 /// # Errors
 /// It cannot be made.
 pub fn client() -> Result<reqwest::Client> {
+    // It may be installed already, by the program or another person.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder()
         .no_proxy()
         .timeout(TIMEOUT)
@@ -155,12 +198,10 @@ impl Person {
         request
             .headers_mut()
             .insert("sec-websocket-protocol", protocols);
-        let connected = async {
-            tokio_tungstenite::connect_async(request)
-                .await
-                .map_err(Error::http(step))
-        };
-        let (mut socket, _) = wait::within(TIMEOUT, step, connected).await?;
+        let connecting = tokio_tungstenite::connect_async(request);
+        let (mut socket, _) = within(TIMEOUT, step, connecting)
+            .await?
+            .map_err(Error::http(step))?;
         let question = json!({
             "type": "chat",
             "id": "turn",
@@ -171,14 +212,15 @@ impl Person {
             .send(Message::text(question.to_string()))
             .await
             .map_err(Error::http(step))?;
-        wait::within(TIMEOUT, "the end of a turn over a WebSocket", async {
+        within(TIMEOUT, "see the end of a turn over a WebSocket", async {
             let mut events = Vec::new();
             while let Some(message) = socket.next().await {
                 let Message::Text(text) = message.map_err(Error::http(step))? else {
                     continue;
                 };
                 let frame: Value = serde_json::from_str(&text).map_err(Error::http(step))?;
-                if frame["type"] == "authenticated" {
+                // What is told without asking belongs to no turn.
+                if frame["type"] == "authenticated" || UserEvent::deserialize(&frame).is_ok() {
                     continue;
                 }
                 if frame["id"] != "turn" {
@@ -195,7 +237,20 @@ impl Person {
                 "the WebSocket ended within a turn: {events:?}"
             )))
         })
-        .await
+        .await?
+    }
+
+    /// Follows what is new of the person, from now on.
+    ///
+    /// # Errors
+    /// The system refuses or does not answer; the stream gives an error when it sends what is no event.
+    pub async fn follow(&self) -> Result<impl Stream<Item = Result<UserEvent>> + Unpin + use<>> {
+        let step = "follow what is new";
+        let response = accepted(step, self.request(Method::GET, "/v1/events")).await?;
+        Ok(response.bytes_stream().eventsource().map(move |event| {
+            let event = event.map_err(Error::http(step))?;
+            serde_json::from_str(&event.data).map_err(Error::http(step))
+        }))
     }
 
     /// Asks and expects a refusal.
@@ -203,11 +258,15 @@ impl Person {
     /// # Errors
     /// The system does not answer, or answers the question.
     pub async fn ask_in_vain(&self, message: &str) -> Result<Refusal> {
-        refused(
-            "ask",
-            self.chat(&Uuid::new_v4(), &question(None, message, false)),
-        )
-        .await
+        self.ask_once_in_vain(&Uuid::new_v4(), message).await
+    }
+
+    /// Asks under a key of one's own and expects a refusal.
+    ///
+    /// # Errors
+    /// The system does not answer, or answers the question.
+    pub async fn ask_once_in_vain(&self, key: &Uuid, message: &str) -> Result<Refusal> {
+        refused("ask", self.chat(key, &question(None, message, false))).await
     }
 
     /// All conversations, newest first.
@@ -278,6 +337,26 @@ impl Person {
     }
 }
 
+/// Fetches what needs no account, whatever the answer.
+///
+/// # Errors
+/// The system does not answer.
+pub async fn fetch(url: &str) -> Result<Response> {
+    client()?
+        .get(url)
+        .send()
+        .await
+        .map_err(Error::http(format!("fetch {url}")))
+}
+
+/// Reads a whole answer as text.
+///
+/// # Errors
+/// It breaks off.
+pub async fn text(step: &str, response: Response) -> Result<String> {
+    response.text().await.map_err(Error::http(step))
+}
+
 /// The texts of the deltas, in order.
 #[must_use]
 pub fn streamed(events: &[TurnEvent]) -> String {
@@ -306,10 +385,17 @@ async fn accepted(step: &str, request: RequestBuilder) -> Result<Response> {
         return Ok(response);
     }
     let body = response.text().await.unwrap_or_default();
-    Err(Error::Http {
+    Err(Error::Refused {
         step: step.to_owned(),
-        cause: format!("{status}: {body}"),
+        status,
+        body,
     })
+}
+
+async fn within<T>(limit: Duration, step: &str, work: impl Future<Output = T>) -> Result<T> {
+    tokio::time::timeout(limit, work)
+        .await
+        .map_err(Error::http(step))
 }
 
 async fn read<T: DeserializeOwned>(step: &str, request: RequestBuilder) -> Result<T> {

@@ -1,0 +1,1 @@
+CREATE INDEX turns_by_conversation ON turns (conversation_id)

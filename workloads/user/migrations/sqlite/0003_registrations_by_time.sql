@@ -1,0 +1,1 @@
+CREATE INDEX registrations_by_time ON registrations (created_at)

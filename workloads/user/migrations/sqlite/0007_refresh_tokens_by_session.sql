@@ -1,0 +1,1 @@
+CREATE INDEX refresh_tokens_by_session ON refresh_tokens (session_id)
