@@ -158,7 +158,14 @@ impl Kafka {
                 let client = self.client();
                 let asked = blocking(move || {
                     let consumer: BaseConsumer = client.create()?;
-                    consumer.fetch_metadata(None, Duration::from_secs(1))?;
+                    let limit = Duration::from_secs(1);
+                    let metadata = consumer.fetch_metadata(None, limit)?;
+                    // A node that was started again knows its topics before it leads their partitions.
+                    for topic in metadata.topics() {
+                        for partition in topic.partitions() {
+                            consumer.fetch_watermarks(topic.name(), partition.id(), limit)?;
+                        }
+                    }
                     Ok(())
                 });
                 match asked.await {
