@@ -36,6 +36,15 @@ fn is(system: &ChatbotDeployment, type_: &str, status: &str) -> bool {
     condition(system, type_).is_some_and(|condition| condition.status == status)
 }
 
+/// Waits until every member is in step.
+async fn whole(system: &System) -> Result<()> {
+    system
+        .until("Redis whole", wait::LONG, |system| {
+            (is(system, REDIS_READY, "True") && is(system, DEGRADED, "False")).then_some(())
+        })
+        .await
+}
+
 /// Waits until Redis is lost, and sees that the system is Ready nevertheless.
 async fn degraded(system: &System) -> Result<()> {
     let seen = system
@@ -61,6 +70,7 @@ async fn users_notice_nothing_while_redis_is_flushed_deleted_and_killed() -> Res
         faults::delete_pod(&namespace.api(), &first).await?;
         let second = other_primary(&system, &first).await?;
         load.go_on().await?;
+        whole(&system).await?;
 
         let pods: Api<Pod> = namespace.api();
         let pod = pods
@@ -70,16 +80,13 @@ async fn users_notice_nothing_while_redis_is_flushed_deleted_and_killed() -> Res
         faults::signal(&namespace.cluster, &pod, REDIS, Signal::Kill).await?;
         other_primary(&system, &second).await?;
         load.go_on().await?;
+        whole(&system).await?;
 
         for member in system.pods(REDIS).await? {
             faults::signal(&namespace.cluster, &member, REDIS, Signal::Kill).await?;
         }
         load.go_on().await?;
-        system
-            .until("Redis again", wait::LONG, |system| {
-                (is(system, REDIS_READY, "True") && is(system, DEGRADED, "False")).then_some(())
-            })
-            .await?;
+        whole(&system).await?;
         load.go_on().await?;
         nothing_failed(&load.finish("Redis flushed, deleted, killed").await?)
     })
@@ -107,11 +114,7 @@ async fn a_primary_that_does_not_come_back_does_not_stop_the_failover() -> Resul
             .delete("none", &DeleteParams::default())
             .await
             .map_err(Error::kubernetes("delete the quota"))?;
-        system
-            .until("Redis whole again", wait::LONG, |system| {
-                is(system, REDIS_READY, "True").then_some(())
-            })
-            .await?;
+        whole(&system).await?;
         let kept = redis::command_in(&system, &first, "GET chatbot:kept").await?;
         assert_eq!(kept, "yes");
         Ok(())
