@@ -135,6 +135,8 @@ impl Kafka {
     /// # Errors
     /// Fails when the node does not answer, or there is no such topic.
     pub async fn records(&self, topic: &str) -> Result<Vec<Record>, Error> {
+        // A topic that was made just now has partitions before it has leaders.
+        self.wait_until_it_answers().await?;
         let (client, topic) = (self.client(), topic.to_owned());
         blocking(move || read(&client, &topic)).await
     }
@@ -160,7 +162,7 @@ impl Kafka {
                     let consumer: BaseConsumer = client.create()?;
                     let limit = Duration::from_secs(1);
                     let metadata = consumer.fetch_metadata(None, limit)?;
-                    // A node that was started again knows its topics before it leads their partitions.
+                    // A node knows its topics before it leads their partitions.
                     for topic in metadata.topics() {
                         for partition in topic.partitions() {
                             consumer.fetch_watermarks(topic.name(), partition.id(), limit)?;
