@@ -197,10 +197,11 @@ impl System {
         self.namespace.list(&self.selector(component)).await
     }
 
-    /// Where people find it, from here: a port of a node.
+    /// Where people find it, from here: a port of a node, once the page answers there. kube-proxy sends requests to a
+    /// pod a moment after the pod is ready, and later on a machine that is busy.
     ///
     /// # Errors
-    /// There is no Service with such a port.
+    /// There is no Service with such a port, or the page does not answer in time.
     pub async fn url(&self) -> Result<String> {
         let services: Vec<Service> = self.namespace.list(&self.selector(LOAD_BALANCER)).await?;
         let port = services
@@ -212,7 +213,9 @@ impl System {
                 Error::Wrong("no Service of the load balancer has a node port".to_owned())
             })?;
         let node = self.namespace.cluster.node_address().await?;
-        Ok(format!("http://{node}:{port}"))
+        let url = format!("http://{node}:{port}");
+        wait::answers(&url).await?;
+        Ok(url)
     }
 
     /// The member that takes writes.

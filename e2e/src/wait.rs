@@ -1,4 +1,4 @@
-//! Waits for conditions by watching, never by sleeping; always with a limit.
+//! Waits for conditions, always with a limit: by watching, or by asking where nothing can be watched.
 
 use std::fmt::Debug;
 use std::sync::{Mutex, PoisonError};
@@ -8,12 +8,39 @@ use kube::runtime::wait::await_condition;
 use kube::{Api, Resource};
 use serde::de::DeserializeOwned;
 
+use chatbot_testkit::person::client;
+
+use crate::error::ensure;
 use crate::{Error, Result};
 
 /// Enough for anything that happens on a machine of two busy cores.
 pub const LONG: Duration = Duration::from_secs(300);
 /// Enough for one step of something that runs already.
 pub const SHORT: Duration = Duration::from_secs(120);
+
+/// Between two requests to something that tells nobody when it begins to answer.
+const AGAIN: Duration = Duration::from_millis(200);
+
+/// Waits until a URL answers with 200.
+///
+/// # Errors
+/// The limit ([`SHORT`]) is over.
+pub async fn answers(url: &str) -> Result<()> {
+    let client = client()?;
+    let mut seen = "no answer yet".to_owned();
+    let asked = async {
+        loop {
+            match client.get(url).send().await {
+                Ok(response) if response.status() == 200 => return,
+                Ok(response) => seen = response.status().to_string(),
+                Err(error) => seen = error.to_string(),
+            }
+            tokio::time::sleep(AGAIN).await;
+        }
+    };
+    let over = tokio::time::timeout(SHORT, asked).await.is_err();
+    ensure(!over, || format!("{url} never answered with 200: {seen}"))
+}
 
 /// Waits until the object is as wanted: `check` answers `Ok` with what it found, or `Err` with what
 /// it sees instead. `None` is an object that does not exist.
