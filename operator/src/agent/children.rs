@@ -9,7 +9,9 @@ use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use nix::errno::Errno;
+use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
@@ -41,6 +43,17 @@ impl std::fmt::Display for Exit {
             Self::Code(code) => write!(f, "code {code}"),
             Self::Signal(number) => write!(f, "signal {number}"),
         }
+    }
+}
+
+impl Running {
+    /// Tells it to stop and waits for its end, however long a clean end takes.
+    pub(crate) async fn stop(self) {
+        if let Err(error) = kill(Pid::from_raw(self.pid), Signal::SIGTERM) {
+            tracing::warn!(%error, "failed to signal a program");
+        }
+        // An error means that the reaper is gone, and everything with it.
+        let _ = self.exit.await;
     }
 }
 

@@ -6,8 +6,6 @@ use std::time::{Duration, Instant};
 
 use chatbot_contract::mysql;
 use futures::future::join_all;
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use tokio_util::sync::CancellationToken;
 
 use super::intent::Source;
@@ -445,16 +443,11 @@ impl Worker {
             .map(|(_, id)| id)
     }
 
-    /// Ends the server and waits for its end, however long a clean end takes.
+    /// Ends the server.
     async fn shut_down(&mut self) {
-        let Some(process) = self.process.take() else {
-            return;
-        };
-        if let Err(error) = kill(Pid::from_raw(process.pid), Signal::SIGTERM) {
-            tracing::warn!(%error, "failed to signal the server");
+        if let Some(process) = self.process.take() {
+            process.stop().await;
         }
-        // An error means that the reaper is gone, and everything with it.
-        let _ = process.exit.await;
     }
 }
 

@@ -7,8 +7,6 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use tokio_util::sync::CancellationToken;
 
 use super::board::Board;
@@ -56,16 +54,11 @@ impl Program {
         Some(exit)
     }
 
-    /// Tells it to stop and waits for its end, however long a clean end takes.
+    /// Stops it where it runs.
     async fn stop(&mut self) {
-        let Some(process) = self.process.take() else {
-            return;
-        };
-        if let Err(error) = kill(Pid::from_raw(process.pid), Signal::SIGTERM) {
-            tracing::warn!(%error, "failed to signal a program");
+        if let Some(process) = self.process.take() {
+            process.stop().await;
         }
-        // An error means that the reaper is gone, and everything with it.
-        let _ = process.exit.await;
     }
 }
 
