@@ -81,6 +81,24 @@ pub async fn signal(cluster: &Cluster, pod: &Pod, container: &str, signal: Signa
     Ok(())
 }
 
+/// Crashes a container, and waits until it was started again and its pod is ready: what serves was another
+/// process before.
+///
+/// # Errors
+/// The container does not run, its node's containerd is not reached, or the limit is over.
+pub async fn crash(cluster: &Cluster, pods: &Api<Pod>, pod: &Pod, container: &str) -> Result<()> {
+    let name = pod.name_any();
+    let before = running_container(pod, container);
+    signal(cluster, pod, container, Signal::Kill).await?;
+    let what = format!("container {container} of pod {name} to run again");
+    wait::until(pods.clone(), &name, &what, wait::LONG, |pod| match pod {
+        Some(pod) if is_ready(pod) && running_container(pod, container) != before => Ok(()),
+        Some(pod) => Err(crate::describe::pod_line(pod)),
+        None => Err("it does not exist".to_owned()),
+    })
+    .await
+}
+
 fn running_container(pod: &Pod, container: &str) -> Option<(String, String)> {
     let node = pod.spec.as_ref()?.node_name.clone()?;
     let statuses = pod.status.as_ref()?.container_statuses.as_ref()?;

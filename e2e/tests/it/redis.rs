@@ -3,7 +3,7 @@
 use chatbot_crds::ChatbotDeployment;
 use chatbot_crds::conditions::{DEGRADED, READY, REDIS_READY};
 use chatbot_e2e::error::ensure;
-use chatbot_e2e::faults::{self, Signal};
+use chatbot_e2e::faults;
 use chatbot_e2e::load::{Load, nothing_failed};
 use chatbot_e2e::system::{REDIS, condition, merged, names, small};
 use chatbot_e2e::{Error, Result, System, TestNamespace, model, redis, test, wait};
@@ -72,20 +72,21 @@ async fn users_notice_nothing_while_redis_is_flushed_deleted_and_killed() -> Res
         load.go_on().await?;
         whole(&system).await?;
 
+        // A crash lasts about as long as a Sentinel waits: the same member may lead afterwards.
         let pods: Api<Pod> = namespace.api();
         let pod = pods
             .get(&second)
             .await
             .map_err(Error::kubernetes(format!("read pod {second}")))?;
-        faults::signal(&namespace.cluster, &pod, REDIS, Signal::Kill).await?;
-        other_primary(&system, &second).await?;
+        faults::crash(&namespace.cluster, &pods, &pod, REDIS).await?;
         load.go_on().await?;
         whole(&system).await?;
 
-        for member in system.pods(REDIS).await? {
-            faults::signal(&namespace.cluster, &member, REDIS, Signal::Kill).await?;
-        }
-        load.go_on().await?;
+        let members = system.pods(REDIS).await?;
+        let crashes = members
+            .iter()
+            .map(|member| faults::crash(&namespace.cluster, &pods, member, REDIS));
+        futures::future::try_join_all(crashes).await?;
         whole(&system).await?;
         load.go_on().await?;
         nothing_failed(&load.finish("Redis flushed, deleted, killed").await?)

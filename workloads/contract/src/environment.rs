@@ -65,6 +65,20 @@ pub const KAFKA_MECHANISM: &str = "CHATBOT_KAFKA_MECHANISM";
 pub const KAFKA_TLS: &str = "CHATBOT_KAFKA_TLS";
 /// What topic names begin with ([`crate::events::Topic`]).
 pub const KAFKA_TOPIC_PREFIX: &str = "CHATBOT_KAFKA_TOPIC_PREFIX";
+/// Servers that speak MongoDB's protocol, `host:port` separated by commas. Absent: nothing is archived.
+pub const DOCUMENTS_HOSTS: &str = "CHATBOT_DOCUMENTS_HOSTS";
+/// Name of the replica set that the servers form; absent for a single server, as FerretDB is.
+pub const DOCUMENTS_REPLICA_SET: &str = "CHATBOT_DOCUMENTS_REPLICA_SET";
+/// Database of this system; the account is looked up in `admin`.
+pub const DOCUMENTS_DATABASE: &str = "CHATBOT_DOCUMENTS_DATABASE";
+/// Account of the document store, with SCRAM-SHA-256.
+pub const DOCUMENTS_USER: &str = "CHATBOT_DOCUMENTS_USER";
+/// File with the account's password.
+pub const DOCUMENTS_PASSWORD_FILE: &str = "CHATBOT_DOCUMENTS_PASSWORD_FILE";
+/// `true` for TLS, checked with the system's roots.
+pub const DOCUMENTS_TLS: &str = "CHATBOT_DOCUMENTS_TLS";
+/// Days that transcripts and request logs are kept in the document store; absent: as long as the conversation.
+pub const DOCUMENTS_RETENTION_DAYS: &str = "CHATBOT_DOCUMENTS_RETENTION_DAYS";
 
 /// `groq`, `openai-compatible` or `echo`.
 pub const LLM_PROVIDER: &str = "CHATBOT_LLM_PROVIDER";

@@ -30,6 +30,8 @@ pub enum DependencyName {
     Redis,
     /// The log of events.
     Kafka,
+    /// Archives and analytics.
+    Documents,
     /// The model API.
     Model,
 }
