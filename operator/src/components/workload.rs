@@ -94,9 +94,7 @@ impl Component for WorkloadComponent {
         if uses_database(self.0) {
             secrets.extend(database::secret(spec));
         }
-        if uses_redis(self.0) {
-            secrets.extend(connection::secret(spec));
-        }
+        secrets.extend(connection::secret(spec));
         if uses_kafka(self.0) {
             secrets.extend(kafka::secret(spec));
         }
@@ -212,15 +210,6 @@ impl Component for WorkloadComponent {
 #[must_use]
 pub const fn uses_database(workload: Workload) -> bool {
     matches!(workload, Workload::User | Workload::Storage)
-}
-
-/// Whether a workload uses Redis.
-#[must_use]
-const fn uses_redis(workload: Workload) -> bool {
-    matches!(
-        workload,
-        Workload::Gateway | Workload::Chat | Workload::User
-    )
 }
 
 /// Whether a workload tells events, or reads them.

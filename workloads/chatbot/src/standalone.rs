@@ -136,7 +136,8 @@ fn wire(
     let log = Arc::new(InProcessLog::default());
     let store = chatbot_storage::store::SqliteStore::new(database.clone());
     let ring = chatbot_storage::ring(&folder.key_ring())?;
-    let storage = chatbot_storage::wire(store.clone(), ring, auth(Workload::Storage), context);
+    let storage =
+        chatbot_storage::wire(store.clone(), ring, None, auth(Workload::Storage), context);
     // The log needs no preparation.
     let prepared = std::future::ready(());
     let storage = chatbot_storage::relaying(storage, store, log.clone(), prepared, context);

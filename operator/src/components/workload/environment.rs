@@ -7,7 +7,7 @@ use chatbot_crds::{GatewaySpec, LlmSpec, Provider, RateLimitSpec, Registration, 
 use k8s_openapi::api::core::v1::EnvVar;
 use sha2::{Digest, Sha256};
 
-use super::{SecretFile, uses_kafka, uses_redis};
+use super::{SecretFile, uses_kafka};
 use crate::apply::hex;
 use crate::database::{self, Database};
 use crate::engine::Account;
@@ -37,9 +37,7 @@ pub(super) fn environment(facts: &Facts, workload: Workload) -> Result<Environme
     let mut builder = Builder::default();
     builder.set(names_of::PUBLIC_URL, public_url(facts));
     builder.identity(facts, names_of::INTERNAL_KEY_FILE, identity::INTERNAL_KEY)?;
-    if uses_redis(workload) {
-        redis(facts, &mut builder)?;
-    }
+    redis(facts, &mut builder)?;
     match workload {
         Workload::Gateway => {
             for (variable, peer) in [
