@@ -13,6 +13,7 @@ use crate::database::{self, Database};
 use crate::engine::Account;
 use crate::facts::Facts;
 use crate::kafka::Kafka;
+use crate::mail::Mail;
 use crate::names;
 use crate::reason::{Problem, Reason};
 use crate::redis::connection::Connection;
@@ -58,6 +59,7 @@ pub(super) fn environment(facts: &Facts, workload: Workload) -> Result<Environme
             let database = database(facts, &mut builder, mysql::USER_ACCOUNT)?;
             builder.set(names_of::MYSQL_SCHEMA, database.users_schema);
             user(&facts.spec.user, &mut builder)?;
+            mail(facts, &mut builder)?;
         }
         Workload::Storage => {
             builder.identity(facts, names_of::KEY_RING_FILE, identity::KEY_RING)?;
@@ -223,6 +225,28 @@ fn user(spec: &UserSpec, builder: &mut Builder) -> Result<(), Problem> {
         ),
     ] {
         builder.set(variable, seconds(field, text)?.to_string());
+    }
+    Ok(())
+}
+
+/// Nothing where the spec names none: no variable is the sign of it.
+fn mail(facts: &Facts, builder: &mut Builder) -> Result<(), Problem> {
+    let Some(Mail {
+        host,
+        port,
+        tls,
+        from,
+        account,
+    }) = Mail::of(facts)?
+    else {
+        return Ok(());
+    };
+    builder.set(names_of::MAIL_HOST, host);
+    builder.set_if(names_of::MAIL_PORT, port.map(|port| port.to_string()));
+    builder.set(names_of::MAIL_TLS, tls.to_owned());
+    builder.set(names_of::MAIL_FROM, from);
+    if let Some(account) = account {
+        builder.account(names_of::MAIL_USER, names_of::MAIL_PASSWORD_FILE, account);
     }
     Ok(())
 }
