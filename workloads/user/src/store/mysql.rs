@@ -78,7 +78,7 @@ impl AccountStore for MysqlStore {
     ) -> Result<(), Error> {
         self.database
             .transaction(async |mut tx| -> Unit<_> {
-                let same: Option<u32> = sqlx::query_scalar(
+                let same: Option<i64> = sqlx::query_scalar(
                     "SELECT 1 FROM accounts WHERE id = ? AND password_hash = ? FOR SHARE",
                 )
                 .bind(account.id)
