@@ -15,11 +15,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
 use crate::component::Component;
-use crate::components::external_kafka::ExternalKafka;
+use crate::components::external;
 use crate::components::external_mysql::ExternalMysql;
 use crate::components::identity::Identity;
 use crate::components::load_balancer::LoadBalancer;
-use crate::components::mail::MailServer;
 use crate::components::migration::Migration;
 use crate::components::workload::WorkloadComponent;
 use crate::context::Context;
@@ -100,8 +99,8 @@ fn controllers(client: &Client, all: &mut Controllers) {
     all.component(Mysql, client);
     all.component(ExternalMysql, client);
     all.component(Redis, client);
-    all.component(ExternalKafka, client);
-    all.component(MailServer, client);
+    all.component(external::KAFKA, client);
+    all.component(external::MAIL, client);
     all.component(Migration, client);
     for workload in Workload::ALL {
         all.component(WorkloadComponent(workload), client);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chatbot_contract::Workload;
 use chatbot_crds::ChatbotDeployment;
-use chatbot_operator::components::external_kafka::ExternalKafka;
+use chatbot_operator::components::external;
 use chatbot_operator::components::identity::Identity;
 use chatbot_operator::components::workload::WorkloadComponent;
 use chatbot_operator::context::Context;
@@ -225,7 +225,7 @@ async fn what_was_said_of_a_kafka_that_nobody_asks_for_any_more_is_taken_back() 
         object["spec"]["kafka"] = kafka;
         api.put(OBJECT, object);
     };
-    let kafka = Pipeline::new(ExternalKafka, api.client());
+    let kafka = Pipeline::new(external::KAFKA, api.client());
     asked(json!({"external": {"bootstrapServers": ["k:9092"], "secretName": "kafka"}}));
     reconcile(&kafka, &api).await;
     assert_eq!(condition(&api, "KafkaReady")["reason"], "SecretMissing");

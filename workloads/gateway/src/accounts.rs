@@ -14,8 +14,8 @@ use chatbot_runtime::request_id::RequestId;
 use jsonwebtoken::jwk::JwkSet;
 
 use crate::Callees;
-use crate::address::ClientAddress;
-use crate::limit::{Attempt, Limits, Shown};
+use crate::limit::Attempt;
+use crate::stranger::Stranger;
 use crate::tokens::SignedIn;
 
 /// Makes an account and logs in.
@@ -27,19 +27,16 @@ use crate::tokens::SignedIn;
 )]
 pub(crate) async fn register(
     State(callees): State<Callees>,
-    State(limits): State<Limits>,
-    ClientAddress(address): ClientAddress,
-    shown: Shown,
-    request_id: RequestId,
+    stranger: Stranger,
     key: Option<IdempotencyKey>,
     Json(request): Json<RegisterIn>,
 ) -> Result<(StatusCode, Body<TokensOut>), ApiError> {
-    let attempt = limits.attempt(address, &shown).await?;
+    let attempt = stranger.attempt().await?;
     let key = key.unwrap_or_else(IdempotencyKey::random);
     let call = callees
         .user
         .post(user::REGISTER, &[])
-        .request_id(&request_id)
+        .request_id(&stranger.request_id)
         .key(&key)
         .json(&request);
     let tokens = counted(attempt, call.receive().await).await?;
@@ -54,14 +51,11 @@ pub(crate) async fn register(
 )]
 pub(crate) async fn login(
     State(callees): State<Callees>,
-    State(limits): State<Limits>,
-    ClientAddress(address): ClientAddress,
-    shown: Shown,
-    request_id: RequestId,
+    stranger: Stranger,
     Json(request): Json<LoginIn>,
 ) -> Result<Body<TokensOut>, ApiError> {
-    let attempt = limits.attempt(address, &shown).await?;
-    let tokens = session(&callees, user::LOGIN, &request_id, &request).await;
+    let attempt = stranger.attempt().await?;
+    let tokens = session(&callees, user::LOGIN, &stranger.request_id, &request).await;
     counted(attempt, tokens).await.map(Body)
 }
 

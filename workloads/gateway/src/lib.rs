@@ -14,6 +14,7 @@ pub mod openapi;
 mod page;
 mod socket;
 mod sse;
+mod stranger;
 pub mod tokens;
 pub mod turn;
 

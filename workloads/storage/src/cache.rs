@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::recent::Recent;
-use crate::store::MessageRow;
+use crate::store::{Begun, MessageRow, NewTurn};
 
 /// How long a list stays after the last message of its conversation.
 const LIFE: Duration = Duration::from_secs(3600);
@@ -64,7 +64,7 @@ struct Read {
 
 /// What a look into the cache brought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
-pub(crate) enum Outcome {
+enum Outcome {
     /// The whole history.
     Hit,
     /// Not all of it: the database was read.
@@ -110,13 +110,28 @@ impl Cache {
         )
     }
 
-    /// Counts what a look brought.
-    pub(crate) fn count(&self, outcome: Outcome) {
+    /// Remembers the message of a turn, and its history where that had to be read.
+    pub(crate) async fn remember(&self, new: &NewTurn, begun: &Begun) {
+        if begun.answer.is_some() {
+            // The same request again: no history was asked for.
+            return;
+        }
+        let outcome = match new.recent.before(begun.message.seq, new.history_limit) {
+            Some(_) => Outcome::Hit,
+            None => Outcome::Miss,
+        };
         self.reads.get_or_create(&Read { outcome }).inc();
+        match outcome {
+            Outcome::Hit => self.append(&begun.message).await,
+            Outcome::Miss => {
+                let rows = begun.history.iter().chain([&begun.message]);
+                self.replace(rows).await;
+            }
+        }
     }
 
     /// Remembers the whole history of a conversation instead of what was remembered.
-    pub(crate) async fn replace<'a>(&self, rows: impl DoubleEndedIterator<Item = &'a MessageRow>) {
+    async fn replace<'a>(&self, rows: impl DoubleEndedIterator<Item = &'a MessageRow>) {
         let mut entries: Vec<_> = rows
             .rev()
             .map_while(|row| Some((row, entry(row)?)))

@@ -33,6 +33,22 @@ impl Recent {
             .all(|(seq, row)| row.seq == seq)
             .then_some(rows)
     }
+
+    /// [`Recent::before`], or what `read` gives.
+    ///
+    /// # Errors
+    /// Those of `read`.
+    pub(crate) async fn before_or<E>(
+        &self,
+        seq: u64,
+        limit: u32,
+        read: impl Future<Output = Result<Vec<MessageRow>, E>>,
+    ) -> Result<Vec<MessageRow>, E> {
+        match self.before(seq, limit) {
+            Some(rows) => Ok(rows.to_vec()),
+            None => read.await,
+        }
+    }
 }
 
 #[cfg(test)]

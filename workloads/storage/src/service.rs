@@ -10,12 +10,12 @@ use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-use crate::cache::{Cache, Outcome};
+use crate::cache::Cache;
 use crate::crypto::{self, DataKey, Place, Ring};
 use crate::cursor::{self, ConversationCursor, MessageCursor};
 use crate::recent::Recent;
 use crate::store::{
-    self, AnswerRow, Begun, ConversationRow, MessageRow, NewAnswer, NewTurn, Store, Target,
+    self, AnswerRow, ConversationRow, MessageRow, NewAnswer, NewTurn, Store, Target,
 };
 use keys::Keys;
 
@@ -155,7 +155,7 @@ impl<S: Store> Conversations<S> {
         };
         let begun = self.store.begin(&new).await?;
         if let Some(cache) = &self.cache {
-            remember(cache, &new, &begun).await;
+            cache.remember(&new, &begun).await;
         }
         let message = opened(&data_key, begun.message)?;
         let finished = match begun.answer {
@@ -353,26 +353,6 @@ impl<S: Store> Conversations<S> {
             cache.forget(id).await;
         }
         Ok(())
-    }
-}
-
-/// Remembers a message that was stored, and its history where that was read.
-async fn remember(cache: &Cache, new: &NewTurn, begun: &Begun) {
-    if begun.answer.is_some() {
-        // The same request again: nothing was read.
-        return;
-    }
-    let outcome = match new.recent.before(begun.message.seq, new.history_limit) {
-        Some(_) => Outcome::Hit,
-        None => Outcome::Miss,
-    };
-    cache.count(outcome);
-    match outcome {
-        Outcome::Hit => cache.append(&begun.message).await,
-        Outcome::Miss => {
-            let rows = begun.history.iter().chain([&begun.message]);
-            cache.replace(rows).await;
-        }
     }
 }
 

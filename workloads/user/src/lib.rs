@@ -177,7 +177,7 @@ pub fn wire<S: Store + Clone>(
     let issuer = public_url.trim_end_matches('/').to_owned();
     let delivery = match mail {
         Some(settings) => {
-            let delivery = Delivery::new(Arc::new(store.clone()), settings, &issuer, context);
+            let delivery = Delivery::new(store.clone(), settings, &issuer, context);
             Some(Arc::new(delivery.map_err(|error| {
                 ConfigError::invalid(environment::MAIL_TLS, telemetry::chain(&error))
             })?))

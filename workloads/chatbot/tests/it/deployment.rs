@@ -7,6 +7,7 @@ use std::sync::Arc;
 use chatbot_contract::environment as env;
 use chatbot_contract::identity::{self, KeyRing, SigningKey, SigningKeys};
 use chatbot_contract::redis::WORKLOAD_ACCOUNT;
+use chatbot_contract::report::{DependencyName, DependencyState, Report};
 use chatbot_contract::{MIGRATE, Workload, paths};
 use chatbot_testkit::groq::{Groq, Serving};
 use chatbot_testkit::kafka::{self, Kafka};
@@ -172,6 +173,24 @@ impl Deployment {
             // One that is waited for may wait for another one, which has ended.
             for (other, process) in &mut self.processes {
                 assert!(process.runs(), "{other} has ended: {}", process.errors());
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// Waits until a workload reports a dependency to be like this.
+    pub(crate) async fn wait_until_seen(
+        &self,
+        workload: Workload,
+        name: DependencyName,
+        state: DependencyState,
+    ) {
+        loop {
+            let report = self.http.get(self.admin(workload, paths::REPORT));
+            let report: Report = report.send().await.unwrap().json().await.unwrap();
+            let mut seen = report.dependencies.iter();
+            if seen.any(|seen| seen.name == name && seen.state == state) {
+                return;
             }
             tokio::time::sleep(PAUSE).await;
         }

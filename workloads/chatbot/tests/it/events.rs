@@ -8,7 +8,7 @@ use chatbot_api::events::UserEvent;
 use chatbot_contract::Workload;
 use chatbot_contract::events::{Event, Kind, Topic};
 use chatbot_contract::paths;
-use chatbot_contract::report::{DependencyName, DependencyState, Report};
+use chatbot_contract::report::{DependencyName, DependencyState};
 use chatbot_runtime::events::{EventLog as _, KafkaLog, KafkaSettings, Mechanism, Record};
 use chatbot_testkit::history::load::{self, Options};
 use chatbot_testkit::history::summary::Summary;
@@ -89,18 +89,9 @@ async fn number(deployment: &Deployment, name: &str) -> f64 {
 }
 
 async fn wait_until_kafka_is(deployment: &Deployment, state: DependencyState) {
-    let url = deployment.admin(Workload::Storage, paths::REPORT);
-    loop {
-        let report: Report = reqwest::get(&url).await.unwrap().json().await.unwrap();
-        let seen = report
-            .dependencies
-            .into_iter()
-            .find(|dependency| dependency.name == DependencyName::Kafka);
-        if seen.is_some_and(|seen| seen.state == state) {
-            return;
-        }
-        tokio::time::sleep(PAUSE).await;
-    }
+    deployment
+        .wait_until_seen(Workload::Storage, DependencyName::Kafka, state)
+        .await;
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use chatbot_api::accounts::UserOut;
 use chatbot_contract::environment as env;
-use chatbot_contract::report::{DependencyName, DependencyState, Report};
+use chatbot_contract::report::{DependencyName, DependencyState};
 use chatbot_contract::{Workload, paths};
 use chatbot_testkit::smtp::Smtp;
 use reqwest::{Method, StatusCode};
@@ -10,7 +10,6 @@ use serde_json::json;
 
 use crate::Person;
 use crate::deployment::{Deployment, free_port};
-use crate::process::PAUSE;
 
 const EMAIL: &str = "ada@example.org";
 
@@ -19,28 +18,19 @@ impl Deployment {
         let request = self.http.post(self.url(path)).json(&body);
         request.send().await.unwrap().status()
     }
+}
 
-    async fn mail_is(&self, state: DependencyState) {
-        loop {
-            let report = self.http.get(self.admin(Workload::User, paths::REPORT));
-            let report: Report = report.send().await.unwrap().json().await.unwrap();
-            let seen = report
-                .dependencies
-                .iter()
-                .find(|seen| seen.name == DependencyName::Mail);
-            if seen.is_some_and(|seen| seen.state == state) {
-                return;
-            }
-            tokio::time::sleep(PAUSE).await;
-        }
-    }
+async fn mail_is(deployment: &Deployment, state: DependencyState) {
+    deployment
+        .wait_until_seen(Workload::User, DependencyName::Mail, state)
+        .await;
 }
 
 #[tokio::test]
 async fn a_link_in_a_mail_verifies_the_address_and_another_one_sets_a_new_password() {
     let smtp = Smtp::start("127.0.0.1:0").await.unwrap();
     let deployment = Deployment::start_with_mail(smtp.port()).await;
-    deployment.mail_is(DependencyState::Ok).await;
+    mail_is(&deployment, DependencyState::Ok).await;
     let ada = Person::register(&deployment, EMAIL).await;
     assert!(!ada.get::<UserOut>("/v1/me").await.email_verified);
     let mail = smtp.mail(EMAIL, 1).await;
@@ -86,7 +76,7 @@ async fn a_link_in_a_mail_verifies_the_address_and_another_one_sets_a_new_passwo
 async fn a_mail_server_that_is_away_holds_nobody_up_and_gets_the_mail_later() {
     let port = free_port();
     let mut deployment = Deployment::start_with_mail(port).await;
-    deployment.mail_is(DependencyState::Unreachable).await;
+    mail_is(&deployment, DependencyState::Unreachable).await;
     Person::register(&deployment, EMAIL).await;
     // What waits is in the database, whatever becomes of the process.
     deployment.crash(Workload::User).await;

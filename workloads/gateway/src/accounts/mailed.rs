@@ -7,12 +7,10 @@ use chatbot_api::error::ErrorOut;
 use chatbot_api::internal::user;
 use chatbot_runtime::error::ApiError;
 use chatbot_runtime::extract::{IdempotencyKey, Json};
-use chatbot_runtime::request_id::RequestId;
 
 use super::counted;
 use crate::Callees;
-use crate::address::ClientAddress;
-use crate::limit::{Limits, Shown};
+use crate::stranger::Stranger;
 use crate::tokens::SignedIn;
 
 /// Has the mail sent again whose link verifies the address of the one who asks. At most five within an hour.
@@ -40,16 +38,16 @@ pub(crate) async fn send_verification(
 )]
 pub(crate) async fn verify(
     State(callees): State<Callees>,
-    State(limits): State<Limits>,
-    ClientAddress(address): ClientAddress,
-    shown: Shown,
-    request_id: RequestId,
+    stranger: Stranger,
     key: Option<IdempotencyKey>,
     Json(request): Json<VerifyIn>,
 ) -> Result<StatusCode, ApiError> {
-    let attempt = limits.attempt(address, &shown).await?;
+    let attempt = stranger.attempt().await?;
     let key = key.unwrap_or_else(IdempotencyKey::random);
-    let call = callees.user.post(user::VERIFY, &[]).request_id(&request_id);
+    let call = callees
+        .user
+        .post(user::VERIFY, &[])
+        .request_id(&stranger.request_id);
     counted(attempt, call.key(&key).json(&request).send().await).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -65,15 +63,15 @@ pub(crate) async fn verify(
 )]
 pub(crate) async fn send_reset(
     State(callees): State<Callees>,
-    State(limits): State<Limits>,
-    ClientAddress(address): ClientAddress,
-    shown: Shown,
-    request_id: RequestId,
+    stranger: Stranger,
     Json(request): Json<ResetIn>,
 ) -> Result<StatusCode, ApiError> {
     // Nobody is told whether it went well, so every one of them counts.
-    let _counted = limits.attempt(address, &shown).await?;
-    let call = callees.user.post(user::RESET, &[]).request_id(&request_id);
+    let _counted = stranger.attempt().await?;
+    let call = callees
+        .user
+        .post(user::RESET, &[])
+        .request_id(&stranger.request_id);
     call.json(&request).send().await?;
     Ok(StatusCode::ACCEPTED)
 }
@@ -87,19 +85,16 @@ pub(crate) async fn send_reset(
 )]
 pub(crate) async fn set_password(
     State(callees): State<Callees>,
-    State(limits): State<Limits>,
-    ClientAddress(address): ClientAddress,
-    shown: Shown,
-    request_id: RequestId,
+    stranger: Stranger,
     key: Option<IdempotencyKey>,
     Json(request): Json<NewPasswordIn>,
 ) -> Result<StatusCode, ApiError> {
-    let attempt = limits.attempt(address, &shown).await?;
+    let attempt = stranger.attempt().await?;
     let key = key.unwrap_or_else(IdempotencyKey::random);
     let call = callees
         .user
         .post(user::NEW_PASSWORD, &[])
-        .request_id(&request_id);
+        .request_id(&stranger.request_id);
     counted(attempt, call.key(&key).json(&request).send().await).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -3,7 +3,6 @@
 //!
 //! Processes share the mails by claims of a few minutes: the clocks of two nodes may differ by less than that.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use chatbot_runtime::context::Context;
@@ -40,7 +39,7 @@ const LATEST: i64 = 10 * 60 * 1000;
 
 /// Sends mails.
 pub struct Delivery<S> {
-    store: Arc<S>,
+    store: S,
     smtp: Smtp,
     public_url: String,
     health: Health,
@@ -84,7 +83,7 @@ impl<S: Store> Delivery<S> {
     /// # Errors
     /// Fails when the system's certificates cannot be used.
     pub fn new(
-        store: Arc<S>,
+        store: S,
         settings: Settings,
         public_url: &str,
         context: &Context,
@@ -128,8 +127,8 @@ impl<S: Store> Delivery<S> {
 
     /// Sends the first mails that are due; says how many were.
     async fn once(&self) -> Result<usize, Error> {
-        let now = now();
-        let claimed = self.store.claim(now, now + CLAIM, BATCH).await?;
+        let at = now();
+        let claimed = self.store.claim(at, at + CLAIM, BATCH).await?;
         let due = claimed.len();
         for mail in claimed {
             let attempt = self.attempt(&mail).await?;
@@ -137,7 +136,7 @@ impl<S: Store> Delivery<S> {
                 outcome: attempt.name(),
             };
             self.mails.get_or_create(&labels).inc();
-            let again = (attempt == Attempt::Postponed).then(|| now_after(mail.attempts));
+            let again = (attempt == Attempt::Postponed).then(|| now() + pause(mail.attempts));
             self.store.settle(mail.id, again).await?;
         }
         Ok(due)
@@ -180,10 +179,6 @@ fn now() -> i64 {
 
 fn life(subject: Subject) -> i64 {
     i64::try_from(subject.life().as_millis()).expect("a link lives for less than an age")
-}
-
-fn now_after(attempts: u32) -> i64 {
-    now() + pause(attempts)
 }
 
 /// Milliseconds after so many attempts: doubled each time.

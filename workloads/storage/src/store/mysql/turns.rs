@@ -246,8 +246,7 @@ async fn history(
     turn: &NewTurn,
     message: &MessageRow,
 ) -> Result<Vec<MessageRow>, sqlx::Error> {
-    match turn.recent.before(message.seq, turn.history_limit) {
-        Some(rows) => Ok(rows.to_vec()),
-        None => rows::history(tx, message.conversation_id, message.seq, turn.history_limit).await,
-    }
+    let (conversation, seq, limit) = (message.conversation_id, message.seq, turn.history_limit);
+    let read = rows::history(tx, conversation, seq, limit);
+    turn.recent.before_or(seq, limit, read).await
 }
