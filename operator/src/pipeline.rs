@@ -22,6 +22,8 @@ use crate::status::{Statement, Verdict, Writer};
 const SOON: Duration = Duration::from_secs(10);
 /// When to look again at something that is as it shall be: against lost events.
 const RESYNC: Duration = Duration::from_secs(300);
+/// When to look again at what could not be done because the Lease was not renewed in time.
+const LATE: Duration = Duration::from_secs(1);
 
 /// A component with the writer of its part of the status.
 pub struct Pipeline<C> {
@@ -206,8 +208,8 @@ impl<C: Component> Reconciler for Pipeline<C> {
     }
 
     async fn reconcile(&self, context: &Context, object: Arc<ChatbotDeployment>) -> Ended {
-        if let Some(why) = nothing_to_do(context, &object) {
-            return skipped(why);
+        if let Some(ended) = nothing_to_do(context, &object) {
+            return ended;
         }
         if !self.component.wanted(&object.spec) {
             return self.not_asked_for(&object).await;
@@ -271,23 +273,29 @@ impl<C: Component> Reconciler for Pipeline<C> {
     }
 }
 
-/// Why there is nothing to do for any component, if so.
+/// The end of a reconcile for which nothing may be done, if so.
+fn nothing_to_do(context: &Context, object: &ChatbotDeployment) -> Option<Ended> {
+    not_to_touch(context, object).or_else(|| object.spec.paused.then(|| skipped("paused")))
+}
+
+/// The end of a reconcile that may not even write a status, if so.
 #[must_use]
-pub fn nothing_to_do(context: &Context, object: &ChatbotDeployment) -> Option<&'static str> {
+pub fn not_to_touch(context: &Context, object: &ChatbotDeployment) -> Option<Ended> {
     if !context.leadership.holds() {
-        Some("not the leader")
+        // The Lease is late: the process ends, or goes on in a moment and has missed what woke it now.
+        Some(Ended {
+            look_again: LATE,
+            ..skipped("not the leader")
+        })
     } else if object.meta().deletion_timestamp.is_some() {
-        Some("being deleted")
-    } else if object.spec.paused {
-        Some("paused")
+        Some(skipped("being deleted"))
     } else {
         None
     }
 }
 
 /// An end without anything done.
-#[must_use]
-pub fn skipped(why: &'static str) -> Ended {
+fn skipped(why: &'static str) -> Ended {
     Ended {
         outcome: Outcome::Skipped(why),
         news: Vec::new(),

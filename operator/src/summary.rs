@@ -18,7 +18,7 @@ use crate::controller::Reconciler;
 use crate::facts::References;
 use crate::names;
 use crate::outcome::{Ended, Outcome};
-use crate::pipeline::skipped;
+use crate::pipeline::not_to_touch;
 use crate::reason::{Class, Problem, Reason};
 use crate::status::{Statement, Verdict, Writer};
 
@@ -84,11 +84,8 @@ impl Reconciler for Summary {
     }
 
     async fn reconcile(&self, context: &Context, object: Arc<ChatbotDeployment>) -> Ended {
-        if !context.leadership.holds() {
-            return skipped("not the leader");
-        }
-        if object.meta().deletion_timestamp.is_some() {
-            return skipped("being deleted");
+        if let Some(ended) = not_to_touch(context, &object) {
+            return ended;
         }
         let whole = sum_up(&object, &self.expected);
         let statement = statement(&object, &whole);

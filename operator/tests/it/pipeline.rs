@@ -10,11 +10,12 @@ use chatbot_operator::components::identity::Identity;
 use chatbot_operator::components::workload::WorkloadComponent;
 use chatbot_operator::context::Context;
 use chatbot_operator::controller::Reconciler;
-use chatbot_operator::lease::Leadership;
+use chatbot_operator::lease::{Leadership, Timings};
 use chatbot_operator::metrics::Metrics;
 use chatbot_operator::outcome::Outcome;
 use chatbot_operator::pipeline::Pipeline;
 use chatbot_operator::settings::Settings;
+use chatbot_operator::summary::Summary;
 use chatbot_operator::watch::Watches;
 use clap::Parser;
 use kube::runtime::events::Recorder;
@@ -187,6 +188,21 @@ async fn a_leader_that_was_paused_does_nothing_when_it_wakes() {
     let ended = chat.reconcile(&woken, object(&api)).await;
     assert!(matches!(ended.outcome, Outcome::Skipped(_)));
     assert_eq!(api.requests(), before);
+}
+
+#[tokio::test]
+async fn what_a_late_lease_kept_from_being_done_is_looked_at_as_soon_as_it_may_be_renewed() {
+    let api = api();
+    let late = context(&api, Leadership::lasting(Duration::ZERO));
+    let chat = Pipeline::new(WorkloadComponent(Workload::Chat), api.client());
+    let summary = Summary::new(api.client(), Vec::new());
+    for ended in [
+        chat.reconcile(&late, object(&api)).await,
+        summary.reconcile(&late, object(&api)).await,
+    ] {
+        assert!(matches!(ended.outcome, Outcome::Skipped("not the leader")));
+        assert!(ended.look_again <= Timings::default().retry);
+    }
 }
 
 #[tokio::test]
