@@ -6,8 +6,9 @@ source "$(dirname "${BASH_SOURCE[0]}")/sid.sh"
 
 IMAGES=$CACHE/images
 ENGINES=(mysql:9.7 nginx:1.30 redis:8.0) # stand-ins, under the official names
+# For tests outside the cluster, no image.
 # shellcheck disable=SC2034 # read by `images rootfs`
-TEST_ENGINES=(kafka:4.4) # for tests outside the cluster, no image
+TEST_ENGINES=(kafka:4.4 postgres-documentdb:17-0.107.0-ferretdb-2.7.0 ferretdb:2.7.0)
 OURS=(chatbot chatbot-operator groq-mock) # each a program of the workspace
 SYSTEM=(pause coredns metrics-server local-path-provisioner)
 RUST_OUT=$CARGO_TARGET_DIR/x86_64-unknown-linux-gnu/debug
@@ -74,20 +75,27 @@ build_system_images() {
     rm -rf "$context"
 }
 
-# The root file system of an engine's stand-in, at $CACHE/rootfs/NAME-TAG: tests start the engine from it.
+# The root file system of an engine's stand-in, at $CACHE/rootfs/NAME-TAG: tests start the engine from it. It is made of
+# Debian packages, or of the Go module of the same name.
 build_rootfs() { # NAME TAG
-    local definition=$ROOT/images/stand-ins/$1 target=$CACHE/rootfs/$1-$2 work key
-    key=$(cat "$definition"/* "$ROOT/images/stand-ins/trim" | digest)
+    local definition=$ROOT/images/stand-ins/$1 target=$CACHE/rootfs/$1-$2 program='' work key
+    if [[ -d $ROOT/dev-cluster/go/$1 ]]; then
+        (build_go "$1")
+        program=$(module_target "$1")/$1
+    fi
+    key=$({ cat "$definition"/* "$ROOT/images/stand-ins/trim" && echo -n "${program%/*}"; } | digest)
     if [[ -e $target && $(cat "$target.key" 2>/dev/null) == "$key" ]]; then return; fi
     mkdir -p "$CACHE/rootfs"
     work=$(mktemp -d "$CACHE/rootfs/.$1.XXXXXX")
-    nice -n 5 mmdebstrap --mode=root --variant=extract --format=directory \
-        --aptopt='Acquire::Check-Valid-Until "false"' \
-        --include="$(paste -sd, "$definition/packages")" \
-        sid "$work/root" "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $(sid_mirror) sid main"
-    "$ROOT/images/stand-ins/trim" "$work/root"
-    "$definition/prepare" "$work/root"
-    chroot "$work/root" ldconfig
+    if [[ -e $definition/packages ]]; then
+        nice -n 5 mmdebstrap --mode=root --variant=extract --format=directory \
+            --aptopt='Acquire::Check-Valid-Until "false"' \
+            --include="$(paste -sd, "$definition/packages")" \
+            sid "$work/root" "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $(sid_mirror) sid main"
+        "$ROOT/images/stand-ins/trim" "$work/root"
+    fi
+    "$definition/prepare" "$work/root" "$program"
+    if [[ -e $definition/packages ]]; then chroot "$work/root" ldconfig; fi
     rm -rf "$target"
     mv "$work/root" "$target"
     rmdir "$work"

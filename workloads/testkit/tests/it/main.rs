@@ -3,4 +3,5 @@
 #![expect(clippy::unwrap_used, reason = "a failed step fails the test")]
 
 mod deployment;
+mod documents;
 mod history;
