@@ -4,7 +4,6 @@
 //! may be handled again, after a crash, when another process takes over, or when somebody replays a
 //! topic: a [`Handler`] is written to change nothing then.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -89,11 +88,16 @@ impl DurableNumbers {
 /// A consumer that takes part in its group from the moment it is made.
 #[must_use = "the log waits for a group whose consumer does not run"]
 pub struct Durable {
+    batches: BoxStream<'static, Batch>,
+    work: Work,
+    shutdown: Shutdown,
+}
+
+/// What is done with one batch.
+struct Work {
     log: Arc<dyn EventLog>,
     group: Group,
-    batches: BoxStream<'static, Batch>,
     numbers: DurableNumbers,
-    shutdown: Shutdown,
 }
 
 impl Durable {
@@ -109,36 +113,42 @@ impl Durable {
         });
         Self {
             batches: log.take_part(Topic::Events, group, lag),
-            log,
-            group,
-            numbers,
+            work: Work {
+                log,
+                group,
+                numbers,
+            },
             shutdown: context.shutdown.clone(),
         }
     }
 
     /// Handles events until the process ends, and waits then: what is in hand is given to another.
-    pub async fn run(mut self, handler: impl Handler) {
-        let shutdown = self.shutdown.clone();
+    pub async fn run(self, handler: impl Handler) {
+        let Self {
+            batches,
+            work,
+            shutdown,
+        } = self;
+        // Going on ends here, and with it the stream: the member leaves its group at once.
         tokio::select! {
             () = shutdown.stopping() => {}
-            _ = self.go_on(&handler) => {}
+            () = go_on(batches, &work, &handler) => {}
         }
-        // Leaves the group, so that another member takes over at once.
-        drop(self);
         std::future::pending().await
     }
+}
 
-    async fn go_on(&mut self, handler: &impl Handler) -> Option<Infallible> {
-        loop {
-            let batch = self.batches.next().await?;
-            let events = self.events(&batch).await;
-            if !events.is_empty() {
-                self.handle(handler, &events).await;
-            }
-            batch.acknowledge();
+async fn go_on(mut batches: BoxStream<'static, Batch>, work: &Work, handler: &impl Handler) {
+    while let Some(batch) = batches.next().await {
+        let events = work.events(&batch).await;
+        if !events.is_empty() {
+            work.handle(handler, &events).await;
         }
+        batch.acknowledge();
     }
+}
 
+impl Work {
     /// The events of a batch; what cannot be handled is set aside.
     async fn events(&self, batch: &Batch) -> Vec<Event> {
         let mut events = Vec::with_capacity(batch.entries.len());

@@ -5,6 +5,7 @@
 //! reads ahead is bounded. Whoever gets a moved partition handles again what was not committed.
 
 use std::collections::BTreeMap;
+use std::ops::Deref;
 use std::time::Duration;
 
 use futures::stream::{self, BoxStream};
@@ -84,6 +85,30 @@ impl ConsumerContext for Told {
     }
 }
 
+/// A consumer that leaves its group in a thread of its own when it is dropped: leaving blocks, and
+/// does not end while no broker answers, which must hold up neither other tasks nor the process.
+struct Joined(Option<StreamConsumer<Told>>);
+
+impl Deref for Joined {
+    type Target = StreamConsumer<Told>;
+
+    fn deref(&self) -> &Self::Target {
+        self.0.as_ref().expect("only the drop takes it out")
+    }
+}
+
+impl Drop for Joined {
+    fn drop(&mut self) {
+        let consumer = self.0.take();
+        let leaving = std::thread::Builder::new()
+            .name("kafka-leave".to_owned())
+            .spawn(move || drop(consumer));
+        if let Err(error) = leaving {
+            tracing::warn!(error = error.to_string(), "the group was left in place");
+        }
+    }
+}
+
 /// A record and where the place is after it.
 struct Read {
     partition: i32,
@@ -124,11 +149,13 @@ impl Member {
             .set("enable.auto.commit", "false")
             .set("auto.offset.reset", "earliest")
             .set("partition.assignment.strategy", "cooperative-sticky")
+            // How long the partitions of a member that died wait; one that ends says so.
+            .set("session.timeout.ms", "10000")
             .set("statistics.interval.ms", "5000")
             .set("queued.max.messages.kbytes", "1024")
             .create_with_context(told);
         let consumer = match made.and_then(|made| made.subscribe(&[&topic]).map(|()| made)) {
-            Ok(consumer) => consumer,
+            Ok(consumer) => Joined(Some(consumer)),
             // Settings that a consumer was made with before: only memory or threads can be missing.
             Err(error) => {
                 tracing::error!(
