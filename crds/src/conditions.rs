@@ -12,6 +12,8 @@ pub const IDENTITY_READY: &str = "IdentityReady";
 pub const MYSQL_READY: &str = "MysqlReady";
 /// Kafka takes events, as the storage workload reports it; only where the spec names one.
 pub const KAFKA_READY: &str = "KafkaReady";
+/// The SMTP server takes mails, as the user workload reports it; only where the spec names one.
+pub const MAIL_READY: &str = "MailReady";
 /// Redis takes writes, and every member is in step; or it is somebody else's and answers; or none is wanted.
 pub const REDIS_READY: &str = "RedisReady";
 /// Users are served, and something that can be done without is lost; `Unknown` until the whole was Ready once.

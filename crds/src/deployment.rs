@@ -4,8 +4,8 @@ use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ChatbotDeploymentStatus, GatewaySpec, KafkaSpec, LlmSpec, LoadBalancerSpec, MysqlSpec,
-    RedisSpec, UserSpec, WorkloadSpec,
+    ChatbotDeploymentStatus, GatewaySpec, KafkaSpec, LlmSpec, LoadBalancerSpec, MailSpec,
+    MysqlSpec, RedisSpec, UserSpec, WorkloadSpec,
 };
 
 /// A whole chat system: load balancer, gateway, chat, user and storage workloads, and the engines
@@ -76,6 +76,10 @@ pub struct ChatbotDeploymentSpec {
     /// The log of events; without it nobody is told what is new, and everything else works.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kafka: Option<KafkaSpec>,
+
+    /// The SMTP server for mails to users; without it no address is verified, and nobody can reset a password.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mail: Option<MailSpec>,
 
     /// What happens to volumes and the identity Secret when this object is deleted.
     #[serde(default)]

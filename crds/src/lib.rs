@@ -14,6 +14,7 @@ mod deployment;
 mod kafka;
 mod llm;
 mod load_balancer;
+mod mail;
 mod mysql;
 pub mod quantity;
 mod redis;
@@ -25,6 +26,7 @@ pub use deployment::{ChatbotDeployment, ChatbotDeploymentSpec, DeletionPolicy};
 pub use kafka::{ExternalKafka, KafkaSpec, SaslMechanism};
 pub use llm::{LlmSpec, Provider, SecretKey};
 pub use load_balancer::{LoadBalancerSpec, ServiceSpec, ServiceType, TlsSpec};
+pub use mail::{MailSpec, MailTls};
 pub use mysql::{ExternalMysql, ManagedMysql, MysqlSpec, OWNED_SETTINGS, StorageSpec};
 pub use redis::{ExternalRedis, ManagedRedis, OWNED_REDIS_SETTINGS, RedisSpec, Without};
 pub use status::{

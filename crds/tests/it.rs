@@ -208,6 +208,42 @@ fn mysql_stays_where_its_data_is() {
     );
 }
 
+fn mail(changes: Value) -> [(&'static str, Value); 1] {
+    let mut mail = json!({"host": "mail.example.org", "from": "chat@example.org"});
+    for (name, value) in changes.as_object().expect("changes are an object") {
+        mail[name] = value.clone();
+    }
+    [("/spec/mail", mail)]
+}
+
+#[test]
+fn mail_is_left_out_or_has_a_sender() {
+    accepts(&mail(json!({})));
+    accepts(&mail(json!({"from": "The chat <chat@example.org>"})));
+    assert_eq!(object(&[]).spec.mail, None);
+    for bad in ["chat", "chat@", "a b@example.org", "The chat <chat>"] {
+        rejects(
+            &mail(json!({"from": bad})),
+            "mail.from must be name@example.org",
+        );
+    }
+    // It may come and go.
+    accepts_update(&[], &mail(json!({})));
+    accepts_update(&mail(json!({})), &[]);
+}
+
+#[test]
+fn a_password_of_mail_goes_over_tls_alone() {
+    for tls in ["StartTls", "Required"] {
+        accepts(&mail(json!({"tls": tls, "secretName": "mail"})));
+    }
+    accepts(&mail(json!({"tls": "None"})));
+    rejects(
+        &mail(json!({"tls": "None", "secretName": "mail"})),
+        "mail.secretName with mail.tls None",
+    );
+}
+
 fn kafka(changes: Value) -> [(&'static str, Value); 1] {
     let mut external = json!({"bootstrapServers": ["kafka.example:9093"], "secretName": "events"});
     for (name, value) in changes.as_object().expect("changes are an object") {

@@ -4,5 +4,6 @@ pub mod external_kafka;
 pub mod external_mysql;
 pub mod identity;
 pub mod load_balancer;
+pub mod mail;
 pub mod migration;
 pub mod workload;

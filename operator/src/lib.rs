@@ -22,6 +22,7 @@ pub mod kafka;
 pub mod labels;
 pub mod lease;
 pub mod live;
+pub mod mail;
 pub mod metrics;
 pub mod mysql;
 pub mod names;

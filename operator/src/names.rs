@@ -11,6 +11,8 @@ pub const MYSQL: &str = "mysql";
 pub const REDIS: &str = "redis";
 /// The Kafka component.
 pub const KAFKA: &str = "kafka";
+/// The SMTP server's component.
+pub const MAIL: &str = "mail";
 /// The migration component.
 pub const MIGRATION: &str = "migration";
 /// The load balancer component.

@@ -87,6 +87,12 @@ pub enum Reason {
     KafkaRefused,
     /// Kafka answers, and something else is wrong.
     KafkaFailing,
+    /// The SMTP server does not answer.
+    MailUnreachable,
+    /// The SMTP server refuses the credentials.
+    MailRefused,
+    /// The SMTP server answers, and something else is wrong.
+    MailFailing,
     /// The model API does not answer.
     ModelUnreachable,
     /// The model API refuses the key.
@@ -137,6 +143,9 @@ impl Reason {
             | Self::KafkaUnreachable
             | Self::KafkaRefused
             | Self::KafkaFailing
+            | Self::MailUnreachable
+            | Self::MailRefused
+            | Self::MailFailing
             | Self::ModelUnreachable
             | Self::ModelKeyRefused
             | Self::ModelFailing

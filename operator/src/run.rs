@@ -19,6 +19,7 @@ use crate::components::external_kafka::ExternalKafka;
 use crate::components::external_mysql::ExternalMysql;
 use crate::components::identity::Identity;
 use crate::components::load_balancer::LoadBalancer;
+use crate::components::mail::MailServer;
 use crate::components::migration::Migration;
 use crate::components::workload::WorkloadComponent;
 use crate::context::Context;
@@ -78,6 +79,11 @@ fn expected() -> Vec<Expected> {
             "kafka",
             "events wait in MySQL, and nobody is told what is new",
         ),
+        helpful(
+            conditions::MAIL_READY,
+            "mail",
+            "mails wait in MySQL, and nobody's address is verified or password reset",
+        ),
         needed(conditions::SCHEMA_READY, "migration"),
         needed(conditions::USER_READY, "user"),
         needed(conditions::STORAGE_READY, "storage"),
@@ -95,6 +101,7 @@ fn controllers(client: &Client, all: &mut Controllers) {
     all.component(ExternalMysql, client);
     all.component(Redis, client);
     all.component(ExternalKafka, client);
+    all.component(MailServer, client);
     all.component(Migration, client);
     for workload in Workload::ALL {
         all.component(WorkloadComponent(workload), client);

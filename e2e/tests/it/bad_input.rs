@@ -4,7 +4,8 @@
 //! The engine is the shared system's, used as an external MySQL with schemas of each test's own.
 
 use chatbot_crds::conditions::{
-    CHAT_READY, DEGRADED, KAFKA_READY, MODEL_READY, MYSQL_READY, READY, SCHEMA_READY, STALLED,
+    CHAT_READY, DEGRADED, KAFKA_READY, MAIL_READY, MODEL_READY, MYSQL_READY, READY, SCHEMA_READY,
+    STALLED,
 };
 use chatbot_e2e::faults::restarts;
 use chatbot_e2e::mysql::EXTERNAL_SECRET;
@@ -160,6 +161,35 @@ async fn a_kafka_that_cannot_be_reached_is_told_and_keeps_nobody_from_being_serv
             .until("Degraded false", wait::SHORT, degraded("False"))
             .await?;
         system.ready(wait::LONG).await?;
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_mail_server_is_named_until_its_secret_is_there_and_it_can_be_reached() -> Result<()> {
+    test("mail-unreachable", async |namespace| {
+        let nowhere = "nobody.example.svc";
+        let mail = json!({"host": nowhere, "from": "chat@example.org", "secretName": "mail"});
+        let spec = merged(borrowing(namespace).await?, json!({"mail": mail}));
+        let system = System::apply(namespace, "chat", spec).await?;
+        system
+            .reason(
+                MAIL_READY,
+                "SecretMissing",
+                &["Secret mail", "mail.secretName"],
+            )
+            .await?;
+        let account = [("username", "chatbot"), ("password", "secret")];
+        namespace.secret("mail", &account).await?;
+        system
+            .reason(MAIL_READY, "MailUnreachable", &[nowhere])
+            .await?;
+        system.reason(READY, "MailUnreachable", &["mail"]).await?;
+        system.change(json!({"mail": null})).await?;
+        system.ready(wait::LONG).await?;
+        let person = Person::register(&system.url().await?).await?;
+        person.ask(None, "hello").await?;
         Ok(())
     })
     .await

@@ -18,7 +18,7 @@ use crate::reason::{Class, Problem, Reason};
 use crate::redis::connection;
 use crate::reports::{self, Reasons};
 use crate::rollout::{Rollout, rollout};
-use crate::{kafka, labels, names};
+use crate::{kafka, labels, mail, names};
 
 mod environment;
 mod template;
@@ -94,11 +94,12 @@ impl Component for WorkloadComponent {
         if uses_database(self.0) {
             secrets.extend(database::secret(spec));
         }
-        if uses_redis(self.0) {
-            secrets.extend(connection::secret(spec));
-        }
+        secrets.extend(connection::secret(spec));
         if uses_kafka(self.0) {
             secrets.extend(kafka::secret(spec));
+        }
+        if self.0 == Workload::User {
+            secrets.extend(mail::secret(spec));
         }
         if self.0 == Workload::Chat {
             secrets.extend(spec.llm.api_key.as_ref().map(|key| key.name.clone()));
@@ -212,15 +213,6 @@ impl Component for WorkloadComponent {
 #[must_use]
 pub const fn uses_database(workload: Workload) -> bool {
     matches!(workload, Workload::User | Workload::Storage)
-}
-
-/// Whether a workload uses Redis.
-#[must_use]
-const fn uses_redis(workload: Workload) -> bool {
-    matches!(
-        workload,
-        Workload::Gateway | Workload::Chat | Workload::User
-    )
 }
 
 /// Whether a workload tells events, or reads them.

@@ -35,6 +35,32 @@ pub struct RefreshIn {
     pub refresh_token: String,
 }
 
+/// Shows that a mail arrived.
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct VerifyIn {
+    /// The token of the mail's link.
+    pub token: String,
+}
+
+/// Asks for a mail with a link to set a new password.
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ResetIn {
+    /// E-mail address.
+    pub email: String,
+}
+
+/// Sets a new password.
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewPasswordIn {
+    /// The token of the mail's link.
+    pub token: String,
+    /// Password, 10 to 1024 characters.
+    pub password: String,
+}
+
 /// Tokens of a session (RFC 6749 section 5.1), and whose they are.
 #[derive(Clone, Serialize, Deserialize, ToSchema)]
 pub struct TokensOut {
@@ -57,6 +83,8 @@ pub struct UserOut {
     pub id: Uuid,
     /// E-mail address as it was registered.
     pub email: String,
+    /// Whether a link that was sent to the address came back.
+    pub email_verified: bool,
     /// Name shown to the user.
     pub display_name: Option<String>,
     /// When it was made, RFC 3339.

@@ -35,6 +35,8 @@ pub struct ErrorDetail {
 pub enum ErrorCode {
     /// 400: the request cannot be read or a field is out of range.
     InvalidRequest,
+    /// 400: the token of a link was used, has expired, or is none.
+    InvalidToken,
     /// 401: no credentials, or they do not hold.
     Unauthenticated,
     /// 401: wrong e-mail or password.
@@ -64,6 +66,8 @@ pub enum ErrorCode {
     ModelRateLimited,
     /// 500: a defect of ours.
     Internal,
+    /// 501: this system was set up without what the request needs.
+    NotConfigured,
     /// 502: the model API refused or failed.
     ModelFailed,
     /// 503: the model API refuses the operator's key or model; an administrator must act.
@@ -79,7 +83,7 @@ impl ErrorCode {
     #[must_use]
     pub const fn status(self) -> u16 {
         match self {
-            Self::InvalidRequest => 400,
+            Self::InvalidRequest | Self::InvalidToken => 400,
             Self::Unauthenticated | Self::InvalidCredentials => 401,
             Self::RegistrationClosed => 403,
             Self::NotFound => 404,
@@ -90,6 +94,7 @@ impl ErrorCode {
             Self::IdempotencyKeyReused => 422,
             Self::RateLimited | Self::ModelRateLimited => 429,
             Self::Internal => 500,
+            Self::NotConfigured => 501,
             Self::ModelFailed => 502,
             Self::ModelMisconfigured | Self::Unavailable => 503,
             Self::ModelTimeout => 504,

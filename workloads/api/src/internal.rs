@@ -51,6 +51,14 @@ pub mod user {
     pub const LOGOUT: &str = "/internal/v1/logout";
     /// `GET` the caller's own [`crate::accounts::UserOut`].
     pub const ME: &str = "/internal/v1/me";
+    /// `POST` for the caller; answers 202 when a mail will be sent, 204 when the address is verified.
+    pub const VERIFICATION: &str = "/internal/v1/verification";
+    /// `POST` a [`crate::accounts::VerifyIn`] with an idempotency key; answers 204.
+    pub const VERIFY: &str = "/internal/v1/verification/confirm";
+    /// `POST` a [`crate::accounts::ResetIn`]; answers 202, whoever's address it is.
+    pub const RESET: &str = "/internal/v1/password-reset";
+    /// `POST` a [`crate::accounts::NewPasswordIn`] with an idempotency key; answers 204.
+    pub const NEW_PASSWORD: &str = "/internal/v1/password-reset/confirm";
     /// `GET` the JSON Web Key Set (RFC 7517) of access tokens.
     pub const JWKS: &str = "/internal/v1/jwks";
 }

@@ -24,7 +24,7 @@ use chatbot_runtime::revocations::Revocations;
 use chatbot_runtime::serve::{self, Listeners, Service};
 use chatbot_runtime::sqlite::Database;
 use chatbot_runtime::telemetry;
-use chatbot_user::{Identity, Rules};
+use chatbot_user::{Identity, Rules, mail};
 
 use crate::runtime::{RunError, listen, stop};
 use data::DataFolder;
@@ -65,6 +65,9 @@ pub(crate) struct Config {
     /// Rules of accounts and sessions.
     #[command(flatten)]
     rules: Rules,
+    /// The way to an SMTP server.
+    #[command(flatten)]
+    mail: mail::Config,
     /// Filter for log lines, in the syntax of tracing's `EnvFilter`.
     #[arg(long, env = environment::LOG, default_value = "warn")]
     log: String,
@@ -136,7 +139,8 @@ fn wire(
     let log = Arc::new(InProcessLog::default());
     let store = chatbot_storage::store::SqliteStore::new(database.clone());
     let ring = chatbot_storage::ring(&folder.key_ring())?;
-    let storage = chatbot_storage::wire(store.clone(), ring, auth(Workload::Storage), context);
+    let storage =
+        chatbot_storage::wire(store.clone(), ring, None, auth(Workload::Storage), context);
     // The log needs no preparation.
     let prepared = std::future::ready(());
     let storage = chatbot_storage::relaying(storage, store, log.clone(), prepared, context);
@@ -148,7 +152,16 @@ fn wire(
     };
     let (rules, revocations) = (config.rules.clone(), Revocations::new(None));
     let auth_of_user = auth(Workload::User);
-    let user = chatbot_user::wire(store, revocations, identity, rules, auth_of_user, context)?;
+    let mail = config.mail.clone().settings()?;
+    let user = chatbot_user::wire(
+        store,
+        revocations,
+        identity,
+        rules,
+        mail,
+        auth_of_user,
+        context,
+    )?;
 
     let to_storage = callee(&storage, Workload::Storage, Workload::Chat);
     let chat = chatbot_chat::wire(llm, to_storage, None, auth(Workload::Chat), context)?;

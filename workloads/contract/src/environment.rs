@@ -118,3 +118,16 @@ pub const RATE_LIMIT_TOKENS_PER_DAY: &str = "CHATBOT_RATE_LIMIT_TOKENS_PER_DAY";
 pub const TRUST_FORWARDED_FOR: &str = "CHATBOT_TRUST_FORWARDED_FOR";
 /// Origins allowed by CORS, separated by commas.
 pub const CORS_ORIGINS: &str = "CHATBOT_CORS_ORIGINS";
+
+/// Host of the SMTP server. Absent: no mails are sent.
+pub const MAIL_HOST: &str = "CHATBOT_MAIL_HOST";
+/// Port of the SMTP server.
+pub const MAIL_PORT: &str = "CHATBOT_MAIL_PORT";
+/// `required` for TLS from the first byte, `starttls` for TLS before anything is said, `none`; with the system's roots.
+pub const MAIL_TLS: &str = "CHATBOT_MAIL_TLS";
+/// Whom mails are from: `name@example.org`, or `Name <name@example.org>`.
+pub const MAIL_FROM: &str = "CHATBOT_MAIL_FROM";
+/// Account of the SMTP server.
+pub const MAIL_USER: &str = "CHATBOT_MAIL_USER";
+/// File with the account's password.
+pub const MAIL_PASSWORD_FILE: &str = "CHATBOT_MAIL_PASSWORD_FILE";

@@ -34,6 +34,8 @@ pub enum DependencyName {
     Documents,
     /// The model API.
     Model,
+    /// The SMTP server.
+    Mail,
 }
 
 /// The state of a dependency.

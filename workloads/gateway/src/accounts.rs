@@ -1,5 +1,7 @@
 //! Accounts: passed on to the user workload.
 
+pub(crate) mod mailed;
+
 use axum::Json as Body;
 use axum::extract::State;
 use axum::http::StatusCode;

@@ -39,6 +39,7 @@ use chatbot_runtime::serve::Service;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use url::Url;
 
+use accounts::mailed;
 use address::Addresses;
 use events::Events;
 use limit::Limits;
@@ -250,6 +251,10 @@ pub fn router(state: AppState) -> Router {
         .route("/v1/auth/refresh", post(accounts::refresh))
         .route("/v1/auth/logout", post(accounts::logout))
         .route("/v1/me", get(accounts::me))
+        .route("/v1/verification", post(mailed::send_verification))
+        .route("/v1/verification/confirm", post(mailed::verify))
+        .route("/v1/password-reset", post(mailed::send_reset))
+        .route("/v1/password-reset/confirm", post(mailed::set_password))
         .route("/v1/chat", post(chat::chat))
         .route("/v1/chat/{turn_id}/events", get(chat::resume))
         .route("/v1/chat/{turn_id}/cancel", post(chat::cancel))

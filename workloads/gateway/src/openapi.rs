@@ -7,6 +7,7 @@ use axum::response::IntoResponse;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
+use crate::accounts::mailed;
 use crate::socket::frames::{ClientFrame, ServerFrame};
 use crate::{accounts, chat, conversations, events};
 
@@ -24,6 +25,7 @@ use crate::{accounts, chat, conversations, events};
     ),
     paths(
         accounts::register, accounts::login, accounts::refresh, accounts::logout, accounts::me, accounts::jwks,
+        mailed::send_verification, mailed::verify, mailed::send_reset, mailed::set_password,
         chat::chat, chat::resume, chat::cancel,
         conversations::list, conversations::read, conversations::delete, conversations::messages,
         events::stream

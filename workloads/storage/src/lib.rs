@@ -5,9 +5,11 @@
 //! conversation's row; the effect of an idempotency key is in the same transaction as the key, and
 //! so is the event that tells of it ([`store::outbox`]), which the [`relay`] hands to Kafka, or to the log of the one process.
 
+pub mod cache;
 pub mod crypto;
 pub mod cursor;
 pub mod http;
+pub mod recent;
 pub mod relay;
 pub mod service;
 pub mod store;
@@ -23,10 +25,12 @@ use chatbot_runtime::context::Context;
 use chatbot_runtime::events::{EventLog, KafkaConfig, KafkaLog};
 use chatbot_runtime::health::Gate;
 use chatbot_runtime::mysql::{self, Database};
+use chatbot_runtime::redis::{self, Redis};
 use chatbot_runtime::serve::Service;
 use chatbot_runtime::sqlite::Schema;
 use sqlx::migrate::Migrator;
 
+use cache::Cache;
 use crypto::Ring;
 use http::AppState;
 use relay::Relay;
@@ -61,6 +65,9 @@ pub struct Config {
     /// The way to MySQL.
     #[command(flatten)]
     pub mysql: mysql::Config,
+    /// The way to Redis.
+    #[command(flatten)]
+    pub redis: redis::Config,
     /// The way to Kafka, where there is one.
     #[command(flatten)]
     pub kafka: KafkaConfig,
@@ -77,6 +84,7 @@ pub fn service(config: Config, context: &Context) -> Result<Service, ConfigError
     let Config {
         auth,
         mysql,
+        redis,
         kafka,
         key_ring_file,
     } = config;
@@ -90,7 +98,12 @@ pub fn service(config: Config, context: &Context) -> Result<Service, ConfigError
         Events::Left
     };
     let store = MysqlStore::new(database.clone(), events);
-    let service = wire(store.clone(), ring, auth, context);
+    let redis = Redis::new(redis);
+    let cache = redis
+        .clone()
+        .map(|redis| Cache::new(redis, &context.metrics));
+    let service = wire(store.clone(), ring, cache, auth, context);
+    let service = redis::watched(service, redis, &context.health);
     let service = match kafka {
         Some(kafka) => relaying_to_kafka(service, store, kafka, context),
         None => service,
@@ -100,9 +113,15 @@ pub fn service(config: Config, context: &Context) -> Result<Service, ConfigError
     Ok(service.background("MySQL watch", watching))
 }
 
-/// Wires the workload with a store of the caller's.
-pub fn wire<S: Store>(store: S, ring: Ring, auth: InternalAuth, context: &Context) -> Service {
-    let conversations = Arc::new(Conversations::new(store, ring));
+/// Wires the workload with a store of the caller's, and a cache where there is one.
+pub fn wire<S: Store>(
+    store: S,
+    ring: Ring,
+    cache: Option<Cache>,
+    auth: InternalAuth,
+    context: &Context,
+) -> Service {
+    let conversations = Arc::new(Conversations::new(store, ring).caching(cache));
     let gate = context.health.gate("the schema of conversations");
     let sweeping = sweep(Arc::clone(&conversations), gate);
     let router = http::router(AppState {

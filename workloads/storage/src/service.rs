@@ -10,10 +10,12 @@ use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
+use crate::cache::{Cache, Outcome};
 use crate::crypto::{self, DataKey, Place, Ring};
 use crate::cursor::{self, ConversationCursor, MessageCursor};
+use crate::recent::Recent;
 use crate::store::{
-    self, AnswerRow, ConversationRow, MessageRow, NewAnswer, NewTurn, Store, Target,
+    self, AnswerRow, Begun, ConversationRow, MessageRow, NewAnswer, NewTurn, Store, Target,
 };
 use keys::Keys;
 
@@ -67,6 +69,7 @@ impl From<cursor::Invalid> for Error {
 pub struct Conversations<S> {
     store: S,
     keys: Keys,
+    cache: Option<Cache>,
 }
 
 impl<S: Store> Conversations<S> {
@@ -75,7 +78,15 @@ impl<S: Store> Conversations<S> {
         Self {
             store,
             keys: Keys::new(ring),
+            cache: None,
         }
+    }
+
+    /// Remembers the newest messages of each conversation there.
+    #[must_use]
+    pub fn caching(mut self, cache: Option<Cache>) -> Self {
+        self.cache = cache;
+        self
     }
 
     /// The store.
@@ -126,20 +137,26 @@ impl<S: Store> Conversations<S> {
             message: message_id,
             role: Role::User,
         };
-        let begun = self
-            .store
-            .begin(&NewTurn {
-                user_id: user,
-                key_hash: Sha256::digest(key.as_str()).into(),
-                request_hash: data_key.fingerprint(&canonical(conversation_id, &message)),
-                turn_id,
-                message_id,
-                content: data_key.seal(place, &message),
-                conversation,
-                now,
-                history_limit: history_limit.min(HISTORY),
-            })
-            .await?;
+        let recent = match (&self.cache, conversation_id) {
+            (Some(cache), Some(id)) => cache.read(id).await,
+            _ => Recent::default(),
+        };
+        let new = NewTurn {
+            user_id: user,
+            key_hash: Sha256::digest(key.as_str()).into(),
+            request_hash: data_key.fingerprint(&canonical(conversation_id, &message)),
+            turn_id,
+            message_id,
+            content: data_key.seal(place, &message),
+            conversation,
+            now,
+            history_limit: history_limit.min(HISTORY),
+            recent,
+        };
+        let begun = self.store.begin(&new).await?;
+        if let Some(cache) = &self.cache {
+            remember(cache, &new, &begun).await;
+        }
         let message = opened(&data_key, begun.message)?;
         let finished = match begun.answer {
             Some(answer) => Some(Box::new(turn(&data_key, message.clone(), answer)?)),
@@ -222,6 +239,9 @@ impl<S: Store> Conversations<S> {
                 now: Timestamp::now().as_millisecond(),
             })
             .await?;
+        if let Some(cache) = &self.cache {
+            cache.append(&answered.answer.message).await;
+        }
         let message = opened(&data_key, answered.message)?;
         turn(&data_key, message, answered.answer)
     }
@@ -327,10 +347,32 @@ impl<S: Store> Conversations<S> {
     /// # Errors
     /// See [`Error`].
     pub async fn delete(&self, user: Uuid, id: Uuid) -> Result<(), Error> {
-        Ok(self
-            .store
-            .delete(user, id, Timestamp::now().as_millisecond())
-            .await?)
+        let now = Timestamp::now().as_millisecond();
+        self.store.delete(user, id, now).await?;
+        if let Some(cache) = &self.cache {
+            cache.forget(id).await;
+        }
+        Ok(())
+    }
+}
+
+/// Remembers a message that was stored, and its history where that was read.
+async fn remember(cache: &Cache, new: &NewTurn, begun: &Begun) {
+    if begun.answer.is_some() {
+        // The same request again: nothing was read.
+        return;
+    }
+    let outcome = match new.recent.before(begun.message.seq, new.history_limit) {
+        Some(_) => Outcome::Hit,
+        None => Outcome::Miss,
+    };
+    cache.count(outcome);
+    match outcome {
+        Outcome::Hit => cache.append(&begun.message).await,
+        Outcome::Miss => {
+            let rows = begun.history.iter().chain([&begun.message]);
+            cache.replace(rows).await;
+        }
     }
 }
 

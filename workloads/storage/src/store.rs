@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use crate::crypto::WrappedKey;
 use crate::cursor::ConversationCursor;
+use crate::recent::Recent;
 
 pub use mysql::{Events, MysqlStore};
 pub use sqlite::SqliteStore;
@@ -59,7 +60,7 @@ pub struct ConversationRow {
 }
 
 /// A message as it is stored.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MessageRow {
     /// Id.
     pub id: Uuid,
@@ -100,6 +101,8 @@ pub struct NewTurn {
     pub now: i64,
     /// Most messages of history to return.
     pub history_limit: u32,
+    /// What is remembered of the conversation: where the history is among it, it is not read.
+    pub recent: Recent,
 }
 
 /// Which conversation a turn belongs to.

@@ -8,3 +8,4 @@ pub mod kafka;
 pub mod mysql;
 pub mod person;
 pub mod redis;
+pub mod smtp;

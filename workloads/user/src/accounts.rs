@@ -1,4 +1,6 @@
-//! What people do with accounts: make one, log in, stay logged in, log out.
+//! What people do with accounts: make one, log in, stay logged in, log out; and what they prove by [mail](mailed).
+
+mod mailed;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,9 +19,11 @@ use crate::Registration;
 use crate::email::Email;
 use crate::error::Error;
 use crate::keys::{Claims, Keys};
+use crate::mail::{NewMail, Subject};
 use crate::password::{Password, Passwords};
-use crate::session::{RefreshToken, Verdict};
-use crate::store::{Account, AccountStore, NewToken, Registered};
+use crate::session::Verdict;
+use crate::store::{Account, NewToken, Registered, Store};
+use crate::token::Token;
 
 /// How long the idempotency key of a registration is remembered, in milliseconds.
 const REMEMBERED: i64 = 24 * 3600 * 1000;
@@ -52,9 +56,11 @@ pub struct Accounts<S> {
     pub lives: Lives,
     /// Where gateways learn of sessions that were ended.
     pub revocations: Revocations,
+    /// Whether mails are sent.
+    pub mails: bool,
 }
 
-impl<S: AccountStore> Accounts<S> {
+impl<S: Store> Accounts<S> {
     /// Makes an account and logs in. The same request again, with the same key, gives the same account.
     ///
     /// The key counts for one e-mail address: a caller here is nobody yet, and two strangers may
@@ -86,9 +92,21 @@ impl<S: AccountStore> Accounts<S> {
             password_hash: self.passwords.hash(password.clone()).await?,
             display_name,
             created_at: now(),
+            verified_at: None,
         };
         let request = fingerprint(key, &account.email_key);
-        let account = match self.store.register(&account, request).await? {
+        let mail = self.mails.then(|| {
+            NewMail::new(
+                Subject::Verification,
+                &account.email_key,
+                account.created_at,
+            )
+        });
+        let account = match self
+            .store
+            .register(&account, request, mail.as_ref())
+            .await?
+        {
             Registered::Made => account,
             // The password is part of the request, and only its hash may be kept.
             Registered::Before(before) => {
@@ -131,7 +149,7 @@ impl<S: AccountStore> Accounts<S> {
     /// # Errors
     /// [`Error::SessionEnded`] when it does not hold; when it was used up, its session ends.
     pub async fn refresh(&self, request: RefreshIn) -> Result<TokensOut, Error> {
-        let token = RefreshToken::parse(&request.refresh_token).ok_or(Error::SessionEnded)?;
+        let token = Token::parse(&request.refresh_token).ok_or(Error::SessionEnded)?;
         let (successor, new) = self.new_token();
         let (stored, verdict) = self
             .store
@@ -162,7 +180,7 @@ impl<S: AccountStore> Accounts<S> {
     /// # Errors
     /// The database.
     pub async fn logout(&self, request: RefreshIn) -> Result<(), Error> {
-        if let Some(token) = RefreshToken::parse(&request.refresh_token)
+        if let Some(token) = Token::parse(&request.refresh_token)
             && let Some(session) = self.store.end_session(token.hash(), now()).await?
         {
             self.revocations.add(session, self.lives.access).await;
@@ -197,13 +215,13 @@ impl<S: AccountStore> Accounts<S> {
         let session = Uuid::now_v7();
         let (token, new) = self.new_token();
         self.store
-            .open_session(session, account.id, new, now())
+            .open_session(session, account, new, now())
             .await?;
         self.tokens(account, session, &token)
     }
 
-    fn new_token(&self) -> (RefreshToken, NewToken) {
-        let token = RefreshToken::random();
+    fn new_token(&self) -> (Token, NewToken) {
+        let token = Token::random();
         let life = i64::try_from(self.lives.refresh.as_millis()).unwrap_or(i64::MAX / 2);
         let new = NewToken {
             hash: token.hash(),
@@ -216,7 +234,7 @@ impl<S: AccountStore> Accounts<S> {
         &self,
         account: &Account,
         session: Uuid,
-        refresh: &RefreshToken,
+        refresh: &Token,
     ) -> Result<TokensOut, Error> {
         let iat = Timestamp::now().as_second();
         let expires_in = self.lives.access.as_secs();
@@ -247,6 +265,7 @@ fn out(account: &Account) -> Result<UserOut, Error> {
     Ok(UserOut {
         id: account.id,
         email: account.email.clone(),
+        email_verified: account.verified_at.is_some(),
         display_name: account.display_name.clone(),
         created_at: Timestamp::from_millisecond(account.created_at).map_err(Error::Time)?,
     })
@@ -265,12 +284,13 @@ fn parse_name(name: &str) -> Result<Option<String>, Error> {
     Ok((!name.is_empty()).then(|| name.to_owned()))
 }
 
-fn fingerprint(key: &IdempotencyKey, email_key: &str) -> [u8; 32] {
+/// What a request is known by: its key, and the subject that the key counts for.
+fn fingerprint(key: &IdempotencyKey, subject: &str) -> [u8; 32] {
     // A key holds visible ASCII only, so the zero byte ends it.
     Sha256::new()
         .chain_update(key.as_str())
         .chain_update([0])
-        .chain_update(email_key)
+        .chain_update(subject)
         .finalize()
         .into()
 }

@@ -1,8 +1,13 @@
 //! What can go wrong with an account.
 
+use std::time::Duration;
+
 use chatbot_api::error::ErrorCode;
 use chatbot_runtime::error::ApiError;
 use chatbot_runtime::{mysql, sqlite};
+
+/// When to come back after [`Error::ManyMails`].
+const LATER: Duration = Duration::from_secs(600);
 
 /// A request about an account that was not done.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +35,19 @@ pub enum Error {
     /// The refresh token is unknown, expired, revoked or used up.
     #[error("the session has ended; log in again")]
     SessionEnded,
+    /// A token of a mail is unknown, expired or used up.
+    #[error(
+        "this link was used already, has expired, or was never sent from here; ask for another one"
+    )]
+    LinkSpent,
+    /// This system sends no mails.
+    #[error("this system sends no mails; ask its administrator")]
+    NoMail,
+    /// Too many mails were asked for.
+    #[error(
+        "several mails were sent to this address within the last hour; look there, also among what was taken for spam"
+    )]
+    ManyMails,
     /// The account does not exist (any more).
     #[error("this account does not exist")]
     NoAccount,
@@ -69,6 +87,11 @@ impl From<Error> for ApiError {
             Error::EmailTaken => ErrorCode::EmailTaken,
             Error::KeyReused => ErrorCode::IdempotencyKeyReused,
             Error::WrongPassword | Error::SessionEnded => ErrorCode::InvalidCredentials,
+            Error::LinkSpent => ErrorCode::InvalidToken,
+            Error::NoMail => ErrorCode::NotConfigured,
+            Error::ManyMails => {
+                return Self::new(ErrorCode::RateLimited, error.to_string()).retry_after(LATER);
+            }
             Error::NoAccount => ErrorCode::NotFound,
             Error::Busy => ErrorCode::Unavailable,
         };

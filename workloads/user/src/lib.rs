@@ -8,9 +8,11 @@ pub mod email;
 pub mod error;
 pub mod http;
 pub mod keys;
+pub mod mail;
 pub mod password;
 pub mod session;
 pub mod store;
+pub mod token;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -32,8 +34,9 @@ use sqlx::migrate::Migrator;
 use accounts::{Accounts, Lives};
 use http::AppState;
 use keys::KeyFile;
+use mail::delivery::Delivery;
 use password::Passwords;
-use store::{AccountStore, MysqlStore};
+use store::{MysqlStore, Store};
 
 /// The schema on MySQL, step by step.
 pub static MIGRATIONS: Migrator = sqlx::migrate!();
@@ -71,6 +74,9 @@ pub struct Config {
     /// Rules of accounts and sessions.
     #[command(flatten)]
     pub rules: Rules,
+    /// The way to the SMTP server, where there is one.
+    #[command(flatten)]
+    pub mail: mail::Config,
 }
 
 /// What makes the accounts those of one system.
@@ -120,13 +126,15 @@ pub fn service(config: Config, context: &Context) -> Result<Service, ConfigError
         redis,
         identity,
         rules,
+        mail,
     } = config;
+    let mail = mail.settings()?;
     let auth = InternalAuth::load(&auth, context.workload)?;
     let database = Database::new(mysql);
     let store = MysqlStore::new(database.clone());
     let redis = Redis::new(redis);
     let revocations = Revocations::new(redis.clone());
-    let service = wire(store, revocations, identity, rules, auth, context)?;
+    let service = wire(store, revocations, identity, rules, mail, auth, context)?;
     let health = context.health.clone();
     let watching = async move { database.watch(|seen| health.report(seen)).await };
     let service = service.background("MySQL watch", watching);
@@ -137,11 +145,12 @@ pub fn service(config: Config, context: &Context) -> Result<Service, ConfigError
 ///
 /// # Errors
 /// Fails when a setting cannot be used.
-pub fn wire<S: AccountStore>(
+pub fn wire<S: Store + Clone>(
     store: S,
     revocations: Revocations,
     identity: Identity,
     rules: Rules,
+    mail: Option<mail::Settings>,
     auth: InternalAuth,
     context: &Context,
 ) -> Result<Service, ConfigError> {
@@ -165,21 +174,41 @@ pub fn wire<S: AccountStore>(
         )?,
     };
     let keys = KeyFile::open(signing_keys_file)?;
+    let issuer = public_url.trim_end_matches('/').to_owned();
+    let delivery = match mail {
+        Some(settings) => {
+            let delivery = Delivery::new(Arc::new(store.clone()), settings, &issuer, context);
+            Some(Arc::new(delivery.map_err(|error| {
+                ConfigError::invalid(environment::MAIL_TLS, telemetry::chain(&error))
+            })?))
+        }
+        None => None,
+    };
     let accounts = Arc::new(Accounts {
         store,
         passwords: Passwords::new(),
         keys: keys.current(),
-        issuer: public_url.trim_end_matches('/').to_owned(),
+        issuer,
         registration,
         lives,
         revocations,
+        mails: delivery.is_some(),
     });
 
     let gate = context.health.gate("the schema of accounts");
     let pruning = prune(Arc::clone(&accounts), gate);
-    Ok(Service::new(http::router(AppState { accounts, auth }))
+    let service = Service::new(http::router(AppState { accounts, auth }))
         .background("prune", pruning)
-        .background("signing keys", keys.follow()))
+        .background("signing keys", keys.follow());
+    Ok(match delivery {
+        Some(delivery) => {
+            let watching = Arc::clone(&delivery);
+            service
+                .background("mails", async move { delivery.run().await })
+                .background("mail server watch", async move { watching.watch().await })
+        }
+        None => service,
+    })
 }
 
 fn positive(variable: &'static str, seconds: u32) -> Result<Duration, ConfigError> {
@@ -190,7 +219,7 @@ fn positive(variable: &'static str, seconds: u32) -> Result<Duration, ConfigErro
 }
 
 /// Removes what has expired, from time to time; the first time that works, the schema is there.
-async fn prune<S: AccountStore>(accounts: Arc<Accounts<S>>, gate: Gate) {
+async fn prune<S: Store>(accounts: Arc<Accounts<S>>, gate: Gate) {
     loop {
         let pause = match accounts.prune().await {
             Ok(()) => {

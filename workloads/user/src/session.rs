@@ -1,42 +1,10 @@
 //! Sessions: refresh tokens that give a successor once, and what it means when one comes again.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 /// How long after its first use a refresh token may be used again, in milliseconds: for two tabs at
 /// once, and for an answer that was lost on its way.
 pub const GRACE: i64 = 10_000;
-
-/// A refresh token: 256 random bits. Never logged: it has no `Debug`.
-pub struct RefreshToken([u8; 32]);
-
-impl RefreshToken {
-    /// Makes a new one.
-    #[must_use]
-    pub fn random() -> Self {
-        Self(rand::random())
-    }
-
-    /// Takes what a caller sent; `None` when it was never one of ours.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        Some(Self(URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()?))
-    }
-
-    /// As it is sent.
-    #[must_use]
-    pub fn text(&self) -> String {
-        URL_SAFE_NO_PAD.encode(self.0)
-    }
-
-    /// What is stored. A token is random and long, so a fast hash is enough.
-    #[must_use]
-    pub fn hash(&self) -> [u8; 32] {
-        Sha256::digest(self.0).into()
-    }
-}
 
 /// What is stored of a refresh token and its session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,7 +50,7 @@ impl Stored {
 mod tests {
     use uuid::Uuid;
 
-    use super::{GRACE, RefreshToken, Stored, Verdict};
+    use super::{GRACE, Stored, Verdict};
 
     const FRESH: Stored = Stored {
         session: Uuid::nil(),
@@ -114,13 +82,5 @@ mod tests {
             .verdict(2),
             Verdict::Refuse
         );
-    }
-
-    #[test]
-    fn a_token_is_read_as_it_was_written() {
-        let token = RefreshToken::random();
-        let read = RefreshToken::parse(&token.text()).map(|token| token.hash());
-        assert_eq!(read, Some(token.hash()));
-        assert!(RefreshToken::parse("abc").is_none());
     }
 }

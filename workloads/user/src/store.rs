@@ -1,13 +1,16 @@
 //! The port to the database. A store writes what it is given; ids and times are made by the domain.
 
+mod mails;
 mod mysql;
 mod sqlite;
 
 use uuid::Uuid;
 
 use crate::error::Error;
+use crate::mail::NewMail;
 use crate::session::{Stored, Verdict};
 
+pub use mails::{MailStore, NewLink, Queued, Use, WaitingMail};
 pub use mysql::MysqlStore;
 pub use sqlite::SqliteStore;
 
@@ -26,6 +29,8 @@ pub struct Account {
     pub display_name: Option<String>,
     /// When it was made.
     pub created_at: i64,
+    /// When its e-mail address was shown to be its own.
+    pub verified_at: Option<i64>,
 }
 
 /// A refresh token to be stored.
@@ -47,13 +52,14 @@ pub enum Registered {
 
 /// Where accounts are kept.
 pub trait AccountStore: Send + Sync + 'static {
-    /// Stores an account and the request that makes it, together.
+    /// Stores an account, the request that makes it, and the mail about it, together.
     ///
     /// Fails with [`Error::EmailTaken`] when another request made an account of this address.
     fn register(
         &self,
         account: &Account,
         request: [u8; 32],
+        mail: Option<&NewMail>,
     ) -> impl Future<Output = Result<Registered, Error>> + Send;
 
     /// Finds an account by the key of its e-mail address.
@@ -66,10 +72,13 @@ pub trait AccountStore: Send + Sync + 'static {
     fn by_id(&self, id: Uuid) -> impl Future<Output = Result<Option<Account>, Error>> + Send;
 
     /// Stores a new session with its first refresh token.
+    ///
+    /// Fails with [`Error::WrongPassword`] when the account has another password by now: a session that is opened
+    /// while the password is reset would outlive the reset.
     fn open_session(
         &self,
         session: Uuid,
-        account: Uuid,
+        account: &Account,
         token: NewToken,
         now: i64,
     ) -> impl Future<Output = Result<(), Error>> + Send;
@@ -90,6 +99,12 @@ pub trait AccountStore: Send + Sync + 'static {
         now: i64,
     ) -> impl Future<Output = Result<Option<Uuid>, Error>> + Send;
 
-    /// Removes sessions and tokens that expired before `now`, and registrations made before `before`.
+    /// Removes sessions, tokens and links that expired before `now`, and registrations and mails done with that were
+    /// made before `before`.
     fn prune(&self, now: i64, before: i64) -> impl Future<Output = Result<(), Error>> + Send;
 }
+
+/// Everything a workload needs of its store.
+pub trait Store: AccountStore + MailStore {}
+
+impl<S: AccountStore + MailStore> Store for S {}

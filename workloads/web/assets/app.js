@@ -1,7 +1,7 @@
 // The page: who is logged in, which conversation is open, and what lies where.
 
 import { Api } from "./api.js";
-import { el, explained, failureNote, iconButton } from "./dom.js";
+import { announce, el, explained, failureNote, iconButton } from "./dom.js";
 import { Entrance } from "./entrance.js";
 import { Live } from "./live.js";
 import { Session } from "./session.js";
@@ -195,10 +195,31 @@ session.addEventListener("ended", () => {
 // Another tab logged out, or someone else in: this one shows what that one does.
 session.addEventListener("changed", () => location.reload());
 
+/** Uses the token of a link that verifies an address, and says what came of it; null without one. */
+async function verified() {
+  const token = new URLSearchParams(location.search).get("verify");
+  if (token === null) return null;
+  history.replaceState(null, "", `/${location.hash}`);
+  try {
+    await session.verify(token);
+    return "Your e-mail address is confirmed.";
+  } catch (error) {
+    return explained(error).message;
+  }
+}
+
 async function start() {
   drawer(false);
+  const token = /^#\/reset\/([\w-]+)$/.exec(location.hash)?.[1];
+  if (token !== undefined) {
+    history.replaceState(null, "", "/#/");
+    entrance.showReset(token);
+    return;
+  }
+  const notice = await verified();
+  if (notice !== null) announce(notice);
   if (!session.stored) {
-    entrance.show();
+    entrance.show(notice ?? "");
     return;
   }
   at("starting").hidden = false;

@@ -1,10 +1,18 @@
-// The form to log in, or to register.
+// The form to log in, to register, or to get a new password.
 
 import { announce, explained } from "./dom.js";
 
 const WORDS = {
   login: { title: "Log in", submit: "Log in", question: "No account yet?", other: "Register" },
   register: { title: "Make an account", submit: "Register", question: "Have an account?", other: "Log in" },
+  forgotten: { title: "Forgot your password?", submit: "Send me a link", question: "Remember it?", other: "Log in" },
+  reset: { title: "Choose a new password", submit: "Set the password", question: "Remember the old one?", other: "Log in" },
+};
+
+/** What is said once it is done, where that is not to be logged in. */
+const DONE = {
+  forgotten: "If there is an account with this address, a link is on its way. It is good for an hour.",
+  reset: "Your password is set. Log in with it.",
 };
 
 /** Calls `onEntered()` once the session has an account. */
@@ -13,6 +21,7 @@ export class Entrance {
   #onEntered;
   #mode = "login";
   #busy = false;
+  #token = null;
 
   constructor({ session, onEntered }) {
     this.#session = session;
@@ -29,16 +38,27 @@ export class Entrance {
       this.#set(this.#mode === "login" ? "register" : "login");
       this.form.elements[this.#mode === "login" ? "email" : "display_name"].focus();
     });
+    document.getElementById("account-forgotten").addEventListener("click", () => {
+      this.#set("forgotten");
+      this.form.elements.email.focus();
+    });
   }
 
   /** Shows the form, with a notice why when there is one. */
   show(notice = "") {
     this.#set("login");
-    this.notice.textContent = notice;
-    this.notice.hidden = notice === "";
+    this.#say(notice);
     this.page.hidden = false;
     document.title = "Log in · Chatbot";
     this.form.elements.email.focus();
+  }
+
+  /** Shows the form for a new password; `token` is that of the link. */
+  showReset(token) {
+    this.show();
+    this.#token = token;
+    this.#set("reset");
+    this.form.elements.password.focus();
   }
 
   hide() {
@@ -50,15 +70,30 @@ export class Entrance {
     this.#mode = mode;
     const words = WORDS[mode];
     const registers = mode === "register";
+    const chooses = registers || mode === "reset";
     for (const [part, text] of Object.entries({ title: words.title, submit: words.submit, question: words.question, switch: words.other })) {
       document.getElementById(`account-${part}`).textContent = text;
     }
     document.getElementById("account-name").hidden = !registers;
-    document.getElementById("account-hint").hidden = !registers;
-    const { password } = this.form.elements;
-    password.autocomplete = registers ? "new-password" : "current-password";
-    password.minLength = registers ? 10 : 0;
+    document.getElementById("account-hint").hidden = !chooses;
+    document.getElementById("account-help").hidden = mode !== "login";
+    const { email, password } = this.form.elements;
+    this.#ask("email", email, mode !== "reset");
+    this.#ask("password", password, mode !== "forgotten");
+    password.autocomplete = chooses ? "new-password" : "current-password";
+    password.minLength = chooses ? 10 : 0;
     this.#wrong(null);
+  }
+
+  /** Shows a field and wants it, or neither. */
+  #ask(name, field, wanted) {
+    document.getElementById(`account-${name}`).hidden = !wanted;
+    field.required = wanted;
+  }
+
+  #say(notice) {
+    this.notice.textContent = notice;
+    this.notice.hidden = notice === "";
   }
 
   async #submit() {
@@ -67,8 +102,15 @@ export class Entrance {
     this.#wrong(null);
     this.#working(true);
     try {
-      const account = { email: email.value.trim(), password: password.value, displayName: display_name.value.trim() };
+      const account = { email: email.value.trim(), password: password.value, displayName: display_name.value.trim(), token: this.#token };
+      const done = DONE[this.#mode];
       await this.#session[this.#mode](account);
+      if (done !== undefined) {
+        password.value = "";
+        this.#set("login");
+        this.#say(done);
+        return;
+      }
       this.hide();
       this.#onEntered();
       announce("You are logged in.");

@@ -48,6 +48,24 @@ export class Session extends EventTarget {
     this.#take(await retried(() => this.#post("login", { email, password })));
   }
 
+  /** Has a link sent that sets a new password, if the address has an account. */
+  async forgotten({ email }) {
+    await send("POST", "/v1/password-reset", { body: { email }, fetch: this.#fetch });
+  }
+
+  /** Sets a new password with the token of a link. */
+  async reset({ token, password }) {
+    const headers = { "idempotency-key": newKey() };
+    const body = { token, password };
+    await retried(() => send("POST", "/v1/password-reset/confirm", { body, headers, fetch: this.#fetch }));
+  }
+
+  /** Verifies the address that a link was sent to. */
+  async verify(token) {
+    const headers = { "idempotency-key": newKey() };
+    await retried(() => send("POST", "/v1/verification/confirm", { body: { token }, headers, fetch: this.#fetch }));
+  }
+
   /** Logs out here at once, and on the server if it can be reached. */
   async logout() {
     const stored = this.#read();

@@ -7,12 +7,13 @@ use chatbot_crds::{GatewaySpec, LlmSpec, Provider, RateLimitSpec, Registration, 
 use k8s_openapi::api::core::v1::EnvVar;
 use sha2::{Digest, Sha256};
 
-use super::{SecretFile, uses_kafka, uses_redis};
+use super::{SecretFile, uses_kafka};
 use crate::apply::hex;
 use crate::database::{self, Database};
 use crate::engine::Account;
 use crate::facts::Facts;
 use crate::kafka::Kafka;
+use crate::mail::Mail;
 use crate::names;
 use crate::reason::{Problem, Reason};
 use crate::redis::connection::Connection;
@@ -37,9 +38,7 @@ pub(super) fn environment(facts: &Facts, workload: Workload) -> Result<Environme
     let mut builder = Builder::default();
     builder.set(names_of::PUBLIC_URL, public_url(facts));
     builder.identity(facts, names_of::INTERNAL_KEY_FILE, identity::INTERNAL_KEY)?;
-    if uses_redis(workload) {
-        redis(facts, &mut builder)?;
-    }
+    redis(facts, &mut builder)?;
     match workload {
         Workload::Gateway => {
             for (variable, peer) in [
@@ -60,6 +59,7 @@ pub(super) fn environment(facts: &Facts, workload: Workload) -> Result<Environme
             let database = database(facts, &mut builder, mysql::USER_ACCOUNT)?;
             builder.set(names_of::MYSQL_SCHEMA, database.users_schema);
             user(&facts.spec.user, &mut builder)?;
+            mail(facts, &mut builder)?;
         }
         Workload::Storage => {
             builder.identity(facts, names_of::KEY_RING_FILE, identity::KEY_RING)?;
@@ -225,6 +225,28 @@ fn user(spec: &UserSpec, builder: &mut Builder) -> Result<(), Problem> {
         ),
     ] {
         builder.set(variable, seconds(field, text)?.to_string());
+    }
+    Ok(())
+}
+
+/// Nothing where the spec names none: no variable is the sign of it.
+fn mail(facts: &Facts, builder: &mut Builder) -> Result<(), Problem> {
+    let Some(Mail {
+        host,
+        port,
+        tls,
+        from,
+        account,
+    }) = Mail::of(facts)?
+    else {
+        return Ok(());
+    };
+    builder.set(names_of::MAIL_HOST, host);
+    builder.set_if(names_of::MAIL_PORT, port.map(|port| port.to_string()));
+    builder.set(names_of::MAIL_TLS, tls.to_owned());
+    builder.set(names_of::MAIL_FROM, from);
+    if let Some(account) = account {
+        builder.account(names_of::MAIL_USER, names_of::MAIL_PASSWORD_FILE, account);
     }
     Ok(())
 }

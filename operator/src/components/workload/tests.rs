@@ -232,3 +232,34 @@ fn only_those_who_tell_and_read_events_know_kafka() {
         assert!(file.as_str().unwrap().ends_with("/password"), "{file}");
     }
 }
+
+#[test]
+fn the_user_workload_alone_knows_the_mail_server() {
+    let spec = json!({
+        "llm": {"provider": "Echo"},
+        "mail": {"host": "mail.example.org", "from": "chat@example.org", "secretName": "mail"},
+    });
+    let without = facts(spec.clone());
+    let problem = WorkloadComponent(Workload::User)
+        .validate(&without)
+        .unwrap_err();
+    assert_eq!(problem.reason, Reason::SecretMissing);
+    let facts = facts_with(spec, &[("mail", &[("username", "u"), ("password", "p")])]);
+    for workload in Workload::ALL {
+        let container = container(&built(workload, &facts));
+        let host = variable(&container, "CHATBOT_MAIL_HOST");
+        if workload != Workload::User {
+            assert_eq!(host, Value::Null, "{workload}");
+            continue;
+        }
+        assert_eq!(host, "mail.example.org");
+        assert_eq!(variable(&container, "CHATBOT_MAIL_TLS"), "starttls");
+        assert_eq!(
+            variable(&container, "CHATBOT_MAIL_FROM"),
+            "chat@example.org"
+        );
+        assert_eq!(variable(&container, "CHATBOT_MAIL_USER"), "u");
+        let file = variable(&container, "CHATBOT_MAIL_PASSWORD_FILE");
+        assert!(file.as_str().unwrap().ends_with("/password"), "{file}");
+    }
+}

@@ -12,6 +12,7 @@ use chatbot_testkit::groq::{Groq, Serving};
 use chatbot_testkit::kafka::{self, Kafka};
 use chatbot_testkit::mysql::Mysql;
 use chatbot_testkit::redis::{PASSWORD, Redis};
+use chatbot_testkit::smtp;
 use tempfile::TempDir;
 use uuid::Uuid;
 
@@ -28,19 +29,26 @@ pub(crate) struct Deployment {
     account: String,
     groq: Serving,
     kafka: Option<Arc<Kafka>>,
+    /// Port of the SMTP server, which need not be there.
+    mail: Option<u16>,
 }
 
 impl Deployment {
     pub(crate) async fn start() -> Self {
-        Self::with(None).await
+        Self::with(None, None).await
     }
 
     /// One that tells events.
     pub(crate) async fn start_with_kafka(kafka: Arc<Kafka>) -> Self {
-        Self::with(Some(kafka)).await
+        Self::with(Some(kafka), None).await
     }
 
-    async fn with(kafka: Option<Arc<Kafka>>) -> Self {
+    /// One that sends mails to an SMTP server at this port.
+    pub(crate) async fn start_with_mail(port: u16) -> Self {
+        Self::with(None, Some(port)).await
+    }
+
+    async fn with(kafka: Option<Arc<Kafka>>, mail: Option<u16>) -> Self {
         // Another test of this process may have been first.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mysql = Mysql::shared().await.unwrap();
@@ -67,6 +75,7 @@ impl Deployment {
             account,
             groq: Groq::new(Some("key".to_owned())).serve().await.unwrap(),
             kafka,
+            mail,
         };
         let mut migration = deployment.migrate();
         assert!(migration.ended().await.success(), "{}", migration.errors());
@@ -206,6 +215,16 @@ impl Deployment {
                     (env::SIGNING_KEYS_FILE, self.file("signing-keys.json")),
                     (env::PUBLIC_URL, "http://chat.example".to_owned()),
                 ]);
+                if let Some(port) = self.mail {
+                    environment.extend([
+                        (env::MAIL_HOST, "127.0.0.1".to_owned()),
+                        (env::MAIL_PORT, port.to_string()),
+                        (env::MAIL_TLS, "none".to_owned()),
+                        (env::MAIL_FROM, "Chat <chat@chat.example>".to_owned()),
+                        (env::MAIL_USER, smtp::USER.to_owned()),
+                        (env::MAIL_PASSWORD_FILE, self.file("mail-password")),
+                    ]);
+                }
             }
             Workload::Storage => {
                 environment.extend(self.mysql_environment());
@@ -258,6 +277,7 @@ fn write_identity(folder: &TempDir, password: &str) {
     write("password", password.as_bytes());
     write("password-key", b"key");
     write("redis-password", PASSWORD.as_bytes());
+    write("mail-password", smtp::PASSWORD.as_bytes());
     write("kafka-password", kafka::PASSWORD.as_bytes());
     write("internal-key", identity::secret().as_bytes());
     write(

@@ -3,6 +3,7 @@
 
 mod deployment;
 mod events;
+mod mails;
 mod process;
 mod redis;
 mod standalone;

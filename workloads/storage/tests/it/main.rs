@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed step fails the test")]
 
 mod backend;
+mod cache;
 mod events;
 mod fixture;
 mod http;

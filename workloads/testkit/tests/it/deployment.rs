@@ -88,6 +88,7 @@ async fn register(Json(request): Json<RegisterIn>) -> Json<TokensOut> {
     let user = UserOut {
         id: Uuid::now_v7(),
         email: request.email,
+        email_verified: false,
         display_name: None,
         created_at: jiff::Timestamp::now(),
     };

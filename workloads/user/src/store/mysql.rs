@@ -3,11 +3,14 @@
 //! Each unit of work may run again after a commit whose outcome is unknown: inserts of rows whose
 //! ids the domain made meet themselves and change nothing.
 
+mod mails;
+
 use chatbot_runtime::mysql::{Abort, Category, Database, Done, Tx};
 use uuid::Uuid;
 
 use super::{Account, AccountStore, NewToken, Registered};
 use crate::error::Error;
+use crate::mail::NewMail;
 use crate::session::{Stored, Verdict};
 
 /// Rows removed by one statement: a large transaction would hold up a replication group.
@@ -31,16 +34,21 @@ impl MysqlStore {
 }
 
 impl AccountStore for MysqlStore {
-    async fn register(&self, account: &Account, request: [u8; 32]) -> Result<Registered, Error> {
+    async fn register(
+        &self,
+        account: &Account,
+        request: [u8; 32],
+        mail: Option<&NewMail>,
+    ) -> Result<Registered, Error> {
         self.database
-            .transaction(|tx| register(tx, account, request))
+            .transaction(|tx| register(tx, account, request, mail))
             .await
     }
 
     async fn by_email(&self, email_key: &str) -> Result<Option<Account>, Error> {
         self.database
             .transaction(async |mut tx| -> Unit<_> {
-                let account = sqlx::query_as("SELECT * FROM accounts WHERE email_key = ?")
+                let account = sqlx::query_as("SELECT accounts.*, verified_at FROM accounts LEFT JOIN verified_emails ON account_id = id WHERE email_key = ?")
                     .bind(email_key)
                     .fetch_optional(&mut *tx)
                     .await?;
@@ -52,7 +60,7 @@ impl AccountStore for MysqlStore {
     async fn by_id(&self, id: Uuid) -> Result<Option<Account>, Error> {
         self.database
             .transaction(async |mut tx| -> Unit<_> {
-                let account = sqlx::query_as("SELECT * FROM accounts WHERE id = ?")
+                let account = sqlx::query_as("SELECT accounts.*, verified_at FROM accounts LEFT JOIN verified_emails ON account_id = id WHERE id = ?")
                     .bind(id)
                     .fetch_optional(&mut *tx)
                     .await?;
@@ -64,18 +72,28 @@ impl AccountStore for MysqlStore {
     async fn open_session(
         &self,
         session: Uuid,
-        account: Uuid,
+        account: &Account,
         token: NewToken,
         now: i64,
     ) -> Result<(), Error> {
         self.database
             .transaction(async |mut tx| -> Unit<_> {
+                let same: Option<i64> = sqlx::query_scalar(
+                    "SELECT 1 FROM accounts WHERE id = ? AND password_hash = ? FOR SHARE",
+                )
+                .bind(account.id)
+                .bind(&account.password_hash)
+                .fetch_optional(&mut *tx)
+                .await?;
+                if same.is_none() {
+                    return Err(Abort::Refused(Error::WrongPassword));
+                }
                 sqlx::query(
                     "INSERT INTO sessions (id, account_id, created_at, expires_at) VALUES (?, ?, ?, ?) \
                      ON DUPLICATE KEY UPDATE id = id",
                 )
                 .bind(session)
-                .bind(account)
+                .bind(account.id)
                 .bind(now)
                 .bind(token.expires_at)
                 .execute(&mut *tx)
@@ -120,12 +138,14 @@ impl AccountStore for MysqlStore {
     }
 
     async fn prune(&self, now: i64, before: i64) -> Result<(), Error> {
-        const STATEMENTS: [&str; 3] = [
+        const STATEMENTS: [&str; 5] = [
             "DELETE FROM refresh_tokens WHERE expires_at < ? LIMIT ?",
             "DELETE FROM sessions WHERE expires_at < ? LIMIT ?",
+            "DELETE FROM mail_tokens WHERE expires_at < ? LIMIT ?",
             "DELETE FROM registrations WHERE created_at < ? LIMIT ?",
+            "DELETE FROM mails WHERE due_at IS NULL AND created_at < ? LIMIT ?",
         ];
-        for (statement, time) in STATEMENTS.into_iter().zip([now, now, before]) {
+        for (statement, time) in STATEMENTS.into_iter().zip([now, now, now, before, before]) {
             let mut removed = u64::from(PRUNED_AT_ONCE);
             while removed == u64::from(PRUNED_AT_ONCE) {
                 removed = self
@@ -145,7 +165,12 @@ impl AccountStore for MysqlStore {
     }
 }
 
-async fn register(mut tx: Tx, account: &Account, request: [u8; 32]) -> Unit<Registered> {
+async fn register(
+    mut tx: Tx,
+    account: &Account,
+    request: [u8; 32],
+    mail: Option<&NewMail>,
+) -> Unit<Registered> {
     if let Some(before) = registered(&mut tx, request).await? {
         return Ok(tx.done(Registered::Before(before)));
     }
@@ -177,13 +202,16 @@ async fn register(mut tx: Tx, account: &Account, request: [u8; 32]) -> Unit<Regi
         .bind(account.created_at)
         .execute(&mut *tx)
         .await?;
+    if let Some(mail) = mail {
+        mails::insert(&mut tx, mail).await?;
+    }
     Ok(tx.done(Registered::Made))
 }
 
 async fn registered(tx: &mut Tx, request: [u8; 32]) -> Result<Option<Account>, sqlx::Error> {
     sqlx::query_as(
-        "SELECT accounts.* FROM registrations JOIN accounts ON accounts.id = registrations.account_id \
-         WHERE registrations.request = ?",
+        "SELECT accounts.*, verified_at FROM registrations JOIN accounts ON accounts.id = registrations.account_id \
+         LEFT JOIN verified_emails ON verified_emails.account_id = accounts.id WHERE registrations.request = ?",
     )
     .bind(&request[..])
     .fetch_optional(&mut **tx)

@@ -1,11 +1,14 @@
 //! The store on SQLite: what changes something runs alone, so what it has read is still so when it commits.
 
+mod mails;
+
 use chatbot_runtime::sqlite::{Database, Tx};
 use sqlx::Row as _;
 use uuid::Uuid;
 
 use super::{Account, AccountStore, NewToken, Registered};
 use crate::error::Error;
+use crate::mail::NewMail;
 use crate::session::{Stored, Verdict};
 
 /// The store on SQLite.
@@ -30,11 +33,16 @@ impl From<sqlx::Error> for Error {
 }
 
 impl AccountStore for SqliteStore {
-    async fn register(&self, account: &Account, request: [u8; 32]) -> Result<Registered, Error> {
+    async fn register(
+        &self,
+        account: &Account,
+        request: [u8; 32],
+        mail: Option<&NewMail>,
+    ) -> Result<Registered, Error> {
         let mut tx = self.database.write().await?;
         let before = sqlx::query_as(
-            "SELECT accounts.* FROM registrations JOIN accounts ON accounts.id = registrations.account_id \
-             WHERE registrations.request = ?",
+            "SELECT accounts.*, verified_at FROM registrations JOIN accounts ON accounts.id = registrations.account_id \
+             LEFT JOIN verified_emails ON verified_emails.account_id = accounts.id WHERE registrations.request = ?",
         )
         .bind(&request[..])
         .fetch_optional(&mut *tx)
@@ -63,13 +71,16 @@ impl AccountStore for SqliteStore {
             .bind(account.created_at)
             .execute(&mut *tx)
             .await?;
+        if let Some(mail) = mail {
+            mails::insert(&mut tx, mail).await?;
+        }
         tx.commit().await?;
         Ok(Registered::Made)
     }
 
     async fn by_email(&self, email_key: &str) -> Result<Option<Account>, Error> {
         let mut tx = self.database.read().await?;
-        let account = sqlx::query_as("SELECT * FROM accounts WHERE email_key = ?")
+        let account = sqlx::query_as("SELECT accounts.*, verified_at FROM accounts LEFT JOIN verified_emails ON account_id = id WHERE email_key = ?")
             .bind(email_key)
             .fetch_optional(&mut *tx)
             .await?;
@@ -78,7 +89,7 @@ impl AccountStore for SqliteStore {
 
     async fn by_id(&self, id: Uuid) -> Result<Option<Account>, Error> {
         let mut tx = self.database.read().await?;
-        let account = sqlx::query_as("SELECT * FROM accounts WHERE id = ?")
+        let account = sqlx::query_as("SELECT accounts.*, verified_at FROM accounts LEFT JOIN verified_emails ON account_id = id WHERE id = ?")
             .bind(id)
             .fetch_optional(&mut *tx)
             .await?;
@@ -88,16 +99,25 @@ impl AccountStore for SqliteStore {
     async fn open_session(
         &self,
         session: Uuid,
-        account: Uuid,
+        account: &Account,
         token: NewToken,
         now: i64,
     ) -> Result<(), Error> {
         let mut tx = self.database.write().await?;
+        let same: Option<i64> =
+            sqlx::query_scalar("SELECT 1 FROM accounts WHERE id = ? AND password_hash = ?")
+                .bind(account.id)
+                .bind(&account.password_hash)
+                .fetch_optional(&mut *tx)
+                .await?;
+        if same.is_none() {
+            return Err(Error::WrongPassword);
+        }
         sqlx::query(
             "INSERT INTO sessions (id, account_id, created_at, expires_at) VALUES (?, ?, ?, ?)",
         )
         .bind(session)
-        .bind(account)
+        .bind(account.id)
         .bind(now)
         .bind(token.expires_at)
         .execute(&mut *tx)
@@ -148,13 +168,15 @@ impl AccountStore for SqliteStore {
     }
 
     async fn prune(&self, now: i64, before: i64) -> Result<(), Error> {
-        const STATEMENTS: [&str; 3] = [
+        const STATEMENTS: [&str; 5] = [
             "DELETE FROM refresh_tokens WHERE expires_at < ?",
             "DELETE FROM sessions WHERE expires_at < ?",
+            "DELETE FROM mail_tokens WHERE expires_at < ?",
             "DELETE FROM registrations WHERE created_at < ?",
+            "DELETE FROM mails WHERE due_at IS NULL AND created_at < ?",
         ];
         let mut tx = self.database.write().await?;
-        for (statement, time) in STATEMENTS.into_iter().zip([now, now, before]) {
+        for (statement, time) in STATEMENTS.into_iter().zip([now, now, now, before, before]) {
             sqlx::query(statement).bind(time).execute(&mut *tx).await?;
         }
         tx.commit().await?;

@@ -3,7 +3,7 @@
 mod mysql;
 mod sqlite;
 
-use chatbot_user::store::AccountStore;
+use chatbot_user::store::Store;
 
 pub(crate) use mysql::OnMysql;
 pub(crate) use sqlite::OnSqlite;
@@ -11,7 +11,7 @@ pub(crate) use sqlite::OnSqlite;
 /// A database of a test's own. Statements are in words that both understand.
 pub(crate) trait Backend: Sized {
     /// The adapter under test.
-    type Store: AccountStore;
+    type Store: Store;
 
     async fn new() -> Self;
 

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed step is a failed test")]
 
 mod backend;
+mod mails;
 mod server;
 
 use chatbot_api::accounts::{LoginIn, RefreshIn, RegisterIn, TokensOut, UserOut};

@@ -54,6 +54,7 @@ impl<B: Backend> Server<B> {
                 refresh: Duration::from_secs(3600),
             },
             revocations: Revocations::new(None),
+            mails: true,
         });
         let auth = InternalAuth::new(KEY, Workload::User);
         let routes = router(AppState {

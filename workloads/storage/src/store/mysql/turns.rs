@@ -2,6 +2,7 @@
 
 use chatbot_api::conversations::Role;
 use chatbot_runtime::mysql::{Abort, Tx};
+use sqlx::MySqlConnection;
 use uuid::Uuid;
 
 use super::{Events, Unit, rows};
@@ -87,7 +88,7 @@ async fn begin_new(mut tx: Tx, turn: &NewTurn, events: Events) -> Unit<Begun> {
     events
         .write(&mut tx, NewEvent::message(turn.user_id, &message)?)
         .await?;
-    let history = rows::history(&mut tx, conversation, message.seq, turn.history_limit).await?;
+    let history = history(&mut tx, turn, &message).await?;
     Ok(tx.done(Begun {
         message,
         attempt: 1,
@@ -124,7 +125,7 @@ async fn begin_again(mut tx: Tx, turn: &NewTurn, turn_id: Uuid, conversation: Uu
         .bind(turn_id)
         .execute(&mut *tx)
         .await?;
-    let history = rows::history(&mut tx, conversation, message.seq, turn.history_limit).await?;
+    let history = history(&mut tx, turn, &message).await?;
     Ok(tx.done(Begun {
         message,
         attempt,
@@ -237,4 +238,16 @@ async fn append(tx: &mut Tx, message: &MessageRow) -> Result<(), sqlx::Error> {
     .execute(&mut **tx)
     .await?;
     Ok(())
+}
+
+/// The newest messages before `message`, in order: from what is remembered, or else from the table.
+async fn history(
+    tx: &mut MySqlConnection,
+    turn: &NewTurn,
+    message: &MessageRow,
+) -> Result<Vec<MessageRow>, sqlx::Error> {
+    match turn.recent.before(message.seq, turn.history_limit) {
+        Some(rows) => Ok(rows.to_vec()),
+        None => rows::history(tx, message.conversation_id, message.seq, turn.history_limit).await,
+    }
 }

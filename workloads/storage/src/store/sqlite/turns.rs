@@ -77,7 +77,7 @@ async fn begin_new(tx: &mut SqliteConnection, turn: &NewTurn) -> Result<Begun, E
     };
     append(tx, &message).await?;
     outbox::write(tx, NewEvent::message(turn.user_id, &message)?).await?;
-    let history = rows::history(tx, conversation, message.seq, turn.history_limit).await?;
+    let history = history(tx, turn, &message).await?;
     Ok(Begun {
         message,
         attempt: 1,
@@ -110,8 +110,7 @@ async fn begin_again(
         .bind(turn_id)
         .execute(&mut *tx)
         .await?;
-    let conversation = message.conversation_id;
-    let history = rows::history(tx, conversation, message.seq, turn.history_limit).await?;
+    let history = history(tx, turn, &message).await?;
     Ok(Begun {
         message,
         attempt,
@@ -231,4 +230,16 @@ async fn append(tx: &mut SqliteConnection, message: &MessageRow) -> Result<(), s
     .execute(&mut *tx)
     .await?;
     Ok(())
+}
+
+/// The newest messages before `message`, in order: from what is remembered, or else from the table.
+async fn history(
+    tx: &mut SqliteConnection,
+    turn: &NewTurn,
+    message: &MessageRow,
+) -> Result<Vec<MessageRow>, sqlx::Error> {
+    match turn.recent.before(message.seq, turn.history_limit) {
+        Some(rows) => Ok(rows.to_vec()),
+        None => rows::history(tx, message.conversation_id, message.seq, turn.history_limit).await,
+    }
 }

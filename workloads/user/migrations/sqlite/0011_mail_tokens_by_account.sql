@@ -1,0 +1,1 @@
+CREATE INDEX mail_tokens_by_account ON mail_tokens (account_id)

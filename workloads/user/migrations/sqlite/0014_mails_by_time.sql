@@ -1,0 +1,1 @@
+CREATE INDEX mails_by_time ON mails (due_at)
