@@ -41,15 +41,44 @@ impl Topic {
     }
 }
 
+/// Consumer groups. The name of each begins with the topics' prefix, so that one right covers them all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Group {
+    /// Whoever reads everything from the end and keeps no place; nothing is ever committed in it.
+    Readers,
+    /// What puts dead letters back: its place is after the last one.
+    Replay,
+    /// The archive in the document store.
+    Archive,
+}
+
+impl Group {
+    /// What it is called in logs, metrics and headers.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Readers => "readers",
+            Self::Replay => "replay",
+            Self::Archive => "archive",
+        }
+    }
+
+    /// The name at the broker.
+    #[must_use]
+    pub fn name(self, prefix: &str) -> String {
+        format!("{prefix}.{}", self.label())
+    }
+}
+
 /// Headers of a dead letter.
 pub mod dead {
     /// Why it was set aside: [`super::Unreadable`]'s name.
     pub const REASON: &str = "reason";
     /// What is wrong, for a person.
     pub const PROBLEM: &str = "problem";
-    /// Which workload set it aside.
+    /// Which workload set it aside, or which [`super::Group`] that keeps its place.
     pub const CONSUMER: &str = "consumer";
-    /// `partition/offset` it was read from: several gateways may set the same record aside.
+    /// `partition/offset` it was read from: several consumers may set the same record aside.
     pub const ORIGIN: &str = "origin";
 }
 
@@ -138,7 +167,7 @@ mod tests {
 
     use uuid::Uuid;
 
-    use super::{Event, Kind, Topic, VERSION};
+    use super::{Event, Group, Kind, Topic, VERSION};
 
     fn event(kind: Kind) -> Event {
         Event {
@@ -203,5 +232,6 @@ mod tests {
     fn topics_have_a_prefix_of_their_own() {
         assert_eq!(Topic::Events.name("chatbot"), "chatbot.events");
         assert_eq!(Topic::DeadLetters.name("a.b"), "a.b.dead-letters");
+        assert_eq!(Group::Archive.name("a.b"), "a.b.archive");
     }
 }

@@ -13,6 +13,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use crate::events::DurableNumbers;
+
 /// Content type of [`Metrics::text`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -26,6 +28,7 @@ const SECONDS: [f64; 14] = [
 pub struct Metrics {
     registry: Arc<Mutex<Registry>>,
     http: Http,
+    durable: DurableNumbers,
 }
 
 #[derive(Clone)]
@@ -92,10 +95,17 @@ impl Metrics {
             "HTTP requests whose answer has not ended",
             http.in_flight.clone(),
         );
+        let durable = DurableNumbers::new(&mut registry);
         Self {
             registry: Arc::new(Mutex::new(registry)),
             http,
+            durable,
         }
+    }
+
+    /// Those of the consumers that keep their place: a process may have several.
+    pub(crate) const fn durable(&self) -> &DurableNumbers {
+        &self.durable
     }
 
     /// Adds metrics of the workload's own.

@@ -76,24 +76,18 @@ pub async fn consume(
             }
             Err((reason, problem)) => {
                 let reason_name = reason.name();
-                tracing::error!(
-                    reason = reason_name,
-                    origin = entry.origin,
-                    problem,
-                    "a record cannot be handled and is set aside"
-                );
                 let labels = Reason {
                     reason: reason_name,
                 };
                 consumed.dead.get_or_create(&labels).inc();
-                set_aside(log.as_ref(), consumer, entry, reason, problem).await;
+                set_aside(log.as_ref(), consumer.name(), entry, reason, problem).await;
             }
         }
     }
 }
 
 /// Makes an event of a record; nothing of one whose kind a newer release has added.
-fn read(payload: &[u8]) -> Result<Option<Event>, (Unreadable, String)> {
+pub(super) fn read(payload: &[u8]) -> Result<Option<Event>, (Unreadable, String)> {
     #[derive(Deserialize)]
     struct Head {
         version: u32,
@@ -119,18 +113,25 @@ fn read(payload: &[u8]) -> Result<Option<Event>, (Unreadable, String)> {
     serde_json::from_slice(payload).map(Some).map_err(malformed)
 }
 
-async fn set_aside(
+/// Puts a record on the topic of dead letters.
+pub(super) async fn set_aside(
     log: &dyn EventLog,
-    consumer: Workload,
+    consumer: &str,
     entry: Entry,
     reason: Unreadable,
     problem: String,
 ) {
     let Entry { record, origin } = entry;
+    tracing::error!(
+        reason = reason.name(),
+        origin,
+        problem,
+        "a record cannot be handled and is set aside"
+    );
     let headers = vec![
         (dead::REASON.to_owned(), reason.name().to_owned()),
         (dead::PROBLEM.to_owned(), problem),
-        (dead::CONSUMER.to_owned(), consumer.name().to_owned()),
+        (dead::CONSUMER.to_owned(), consumer.to_owned()),
         (dead::ORIGIN.to_owned(), origin.clone()),
     ];
     let results = log

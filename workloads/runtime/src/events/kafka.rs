@@ -2,11 +2,12 @@
 //!
 //! The producer is idempotent and waits for all in-sync replicas (`acks=all`), and a record has no
 //! time limit: while no broker can be reached, records wait in the producer, in order, and go out
-//! in that order. Reading needs no consumer group: each process reads every partition, from the
-//! end that it found when it began.
+//! in that order. Following needs no consumer group: each process reads every partition, from the
+//! end that it found when it began. What keeps its place does so in a group of the broker's.
 
 mod config;
 mod health;
+mod member;
 mod reader;
 mod replay;
 mod topics;
@@ -14,7 +15,7 @@ mod topics;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chatbot_contract::environment;
-use chatbot_contract::events::Topic;
+use chatbot_contract::events::{Group, Topic};
 use futures::future::{BoxFuture, join_all};
 use futures::stream::{self, BoxStream};
 use futures::{FutureExt as _, StreamExt as _};
@@ -24,7 +25,7 @@ use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer as _};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Entry, Error, EventLog, Record};
+use super::{Batch, Entry, Error, EventLog, Record};
 use crate::config::ConfigError;
 
 pub use config::{Config, Mechanism, Settings};
@@ -169,6 +170,22 @@ impl EventLog for KafkaLog {
             stream::poll_fn(move |context| receiver.poll_recv(context)).boxed()
         }
         .boxed()
+    }
+
+    fn take_part(
+        &self,
+        topic: Topic,
+        group: Group,
+        lag: Box<dyn Fn(i64) + Send + Sync>,
+    ) -> BoxStream<'static, Batch> {
+        let member = member::Member {
+            client: self.client(),
+            group: group.name(&self.inner.settings.topic_prefix),
+            topic: self.topic(topic),
+            seen: self.inner.seen.clone(),
+            lag,
+        };
+        member.batches()
     }
 }
 

@@ -4,15 +4,16 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chatbot_contract::Workload;
-use chatbot_contract::events::{Event, Kind, PARTITIONS, Topic, VERSION, dead};
+use chatbot_contract::events::{Event, Group, Kind, PARTITIONS, Topic, VERSION, dead};
 use chatbot_contract::report::DependencyState;
 use chatbot_runtime::context::Context;
 use chatbot_runtime::events::{
-    Consumed, EventLog, InProcessLog, KafkaLog, KafkaSettings, Mechanism, Record, Replayed, consume,
+    Consumed, Durable, EventLog, Handler, InProcessLog, KafkaLog, KafkaSettings, Mechanism, Record,
+    Replayed, consume,
 };
 use chatbot_testkit::kafka::{self, Kafka};
 use futures::StreamExt as _;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
 /// Nobody tells when a broker's view changes: it is looked at again after this time.
@@ -61,6 +62,7 @@ over_both! {
     whoever_follows_gets_what_is_appended_from_then_on
     records_of_one_key_stay_in_order
     what_cannot_be_handled_is_set_aside_and_the_rest_goes_on
+    a_group_gets_what_failed_again_before_what_comes_after_it
 }
 
 fn record(key: &str, payload: impl Into<Vec<u8>>) -> Record {
@@ -283,4 +285,134 @@ async fn records_wait_for_a_broker_that_is_away_and_are_read_where_reading_stopp
     for payload in [b"2", b"3"] {
         assert_eq!(entries.next().await.unwrap().record.payload, payload);
     }
+}
+
+/// Tells what it is given, after it has failed some times.
+struct Telling {
+    failures: Mutex<u32>,
+    told: mpsc::UnboundedSender<u64>,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("it fails as it was told to")]
+struct Failed;
+
+impl Handler for Telling {
+    type Error = Failed;
+
+    async fn handle(&self, events: &[Event]) -> Result<(), Failed> {
+        let mut failures = self.failures.lock().unwrap();
+        if *failures > 0 {
+            *failures -= 1;
+            return Err(Failed);
+        }
+        for event in events {
+            self.told.send(event.seq).map_err(|_| Failed)?;
+        }
+        Ok(())
+    }
+}
+
+/// Takes part in the group of the archive; what it handles comes out of the receiver.
+fn take_part(
+    log: Arc<dyn EventLog>,
+    failures: u32,
+) -> (
+    Context,
+    tokio::task::JoinHandle<()>,
+    mpsc::UnboundedReceiver<u64>,
+) {
+    let context = Context::new(Workload::Storage);
+    let (told, handled) = mpsc::unbounded_channel();
+    let failures = Mutex::new(failures);
+    let consumer = Durable::new(log, Group::Archive, &context);
+    let running = tokio::spawn(consumer.run(Telling { failures, told }));
+    (context, running, handled)
+}
+
+fn events_of_one_conversation(places: std::ops::RangeInclusive<u64>) -> Vec<Record> {
+    places
+        .map(|seq| record("k", serde_json::to_vec(&event(seq)).unwrap()))
+        .collect()
+}
+
+async fn a_group_gets_what_failed_again_before_what_comes_after_it(log: Arc<dyn EventLog>) {
+    let (context, running, mut handled) = take_part(Arc::clone(&log), 2);
+    let mut records = events_of_one_conversation(1..=3);
+    records.insert(1, record("k", "no event"));
+    append(log.as_ref(), records).await;
+    append(log.as_ref(), events_of_one_conversation(4..=5)).await;
+    for expected in 1..=5 {
+        assert_eq!(handled.recv().await, Some(expected));
+    }
+    let metrics = context.metrics.text();
+    for line in [
+        r#"chatbot_events_group_failures_total{workload="storage",group="archive"} 2"#,
+        r#"chatbot_events_group_dead_lettered_total{workload="storage",group="archive"} 1"#,
+    ] {
+        assert!(metrics.contains(line), "{line} is not in {metrics}");
+    }
+    running.abort();
+}
+
+#[tokio::test]
+async fn inside_a_process_a_record_is_taken_when_its_group_has_handled_it() {
+    let log: Arc<dyn EventLog> = Arc::new(InProcessLog::default());
+    let (_context, running, mut handled) = take_part(Arc::clone(&log), 1);
+    append(log.as_ref(), events_of_one_conversation(1..=1)).await;
+    assert_eq!(handled.try_recv(), Ok(1));
+    running.abort();
+    assert!(running.await.unwrap_err().is_cancelled());
+    let results = log
+        .append(Topic::Events, events_of_one_conversation(2..=3))
+        .await;
+    assert!(results.len() == 2 && results.iter().all(Result::is_err));
+}
+
+#[tokio::test]
+async fn a_group_at_kafka_begins_at_the_oldest_record_and_goes_on_where_it_stopped() {
+    let kafka = Kafka::shared().await.unwrap();
+    let log = Arc::new(on_kafka(&kafka).await);
+    append(log.as_ref(), events_of_one_conversation(1..=3)).await;
+    let (_context, running, mut handled) = take_part(Arc::clone(&log) as _, 0);
+    for expected in 1..=3 {
+        assert_eq!(handled.recv().await, Some(expected));
+    }
+    running.abort();
+    assert!(running.await.unwrap_err().is_cancelled());
+
+    append(log.as_ref(), events_of_one_conversation(4..=6)).await;
+    let (_context, running, mut handled) = take_part(Arc::clone(&log) as _, 0);
+    // What was handled and not committed before the end may come again, in order.
+    let mut last = handled.recv().await.unwrap();
+    assert!(last <= 4, "{last} came first");
+    while last < 6 {
+        let next = handled.recv().await.unwrap();
+        assert_eq!(next, last + 1);
+        last = next;
+    }
+    running.abort();
+}
+
+#[tokio::test]
+async fn a_group_outlives_its_broker_and_loses_nothing() {
+    let kafka = Kafka::start().await.unwrap();
+    let log = Arc::new(on_kafka(&kafka).await);
+    let (_context, running, mut handled) = take_part(Arc::clone(&log) as _, 0);
+    append(log.as_ref(), events_of_one_conversation(1..=2)).await;
+    assert_eq!(handled.recv().await, Some(1));
+    assert_eq!(handled.recv().await, Some(2));
+    kafka.kill();
+    let appending = tokio::spawn({
+        let log = Arc::clone(&log);
+        async move { append(log.as_ref(), events_of_one_conversation(3..=4)).await }
+    });
+    kafka.start_again().await.unwrap();
+    appending.await.unwrap();
+    let mut seen = std::collections::BTreeSet::new();
+    while !seen.contains(&4) {
+        seen.insert(handled.recv().await.unwrap());
+    }
+    assert!(seen.contains(&3), "{seen:?}");
+    running.abort();
 }

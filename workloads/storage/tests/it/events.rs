@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use chatbot_contract::Workload;
-use chatbot_contract::events::{Event, Kind, Topic};
+use chatbot_contract::events::{Event, Group, Kind, Topic};
 use chatbot_runtime::context::Context;
-use chatbot_runtime::events::{Entry, Error, EventLog, InProcessLog, Record};
+use chatbot_runtime::events::{Batch, Entry, Error, EventLog, InProcessLog, Record};
 use chatbot_storage::relay::Relay;
 use chatbot_storage::service::Conversations;
 use chatbot_storage::store::outbox::{BUCKETS, Outbox as _};
@@ -88,6 +88,15 @@ impl EventLog for Deaf {
 
     fn follow(&self, topic: Topic) -> BoxFuture<'_, BoxStream<'static, Entry>> {
         self.log.follow(topic)
+    }
+
+    fn take_part(
+        &self,
+        topic: Topic,
+        group: Group,
+        lag: Box<dyn Fn(i64) + Send + Sync>,
+    ) -> BoxStream<'static, Batch> {
+        self.log.take_part(topic, group, lag)
     }
 }
 

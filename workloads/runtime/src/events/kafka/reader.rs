@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use chatbot_contract::events::Group;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, KafkaResult};
@@ -80,7 +81,7 @@ impl Reader {
         self.client
             .clone()
             // Assigning needs the name of a group; nothing is ever committed in it.
-            .set("group.id", format!("{}.readers", self.prefix))
+            .set("group.id", Group::Readers.name(&self.prefix))
             .set("enable.auto.commit", "false")
             // For each partition, read ahead of whoever takes the entries; the default is 64 MiB.
             .set("queued.max.messages.kbytes", "1024")

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
-use chatbot_contract::events::{Topic, dead};
+use chatbot_contract::events::{Group, Topic, dead};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::Message as _;
@@ -87,7 +87,7 @@ impl KafkaLog {
     /// Reads from where the last replay ended to the end that is found now.
     fn waiting(&self) -> KafkaResult<Waiting> {
         let topic = self.topic(Topic::DeadLetters);
-        let group = format!("{}.replay", self.inner.settings.topic_prefix);
+        let group = Group::Replay.name(&self.inner.settings.topic_prefix);
         let consumer: BaseConsumer<Seen> = self
             .client()
             .set("group.id", group)
