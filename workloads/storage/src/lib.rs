@@ -5,9 +5,11 @@
 //! conversation's row; the effect of an idempotency key is in the same transaction as the key, and
 //! so is the event that tells of it ([`store::outbox`]), which the [`relay`] hands to Kafka, or to the log of the one process.
 
+pub mod archive;
 pub mod cache;
 pub mod crypto;
 pub mod cursor;
+pub mod documents;
 pub mod http;
 pub mod recent;
 pub mod relay;
@@ -48,6 +50,14 @@ pub static SQLITE: Schema = Schema {
 };
 
 static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+
+/// The schema of the document store on SQLite, step by step.
+pub static SQLITE_DOCUMENTS: Schema = Schema {
+    name: "documents",
+    migrations: &DOCUMENTS_MIGRATIONS,
+};
+
+static DOCUMENTS_MIGRATIONS: Migrator = sqlx::migrate!("migrations/documents");
 
 /// Time between two sweeps of what deletions that were cut off have left.
 const SWEEP: Duration = Duration::from_secs(600);

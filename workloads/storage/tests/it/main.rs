@@ -4,6 +4,7 @@
 
 mod backend;
 mod cache;
+mod documents;
 mod events;
 mod fixture;
 mod http;
