@@ -77,6 +77,11 @@ impl<S: Source, D: Documents> Archive<S, D> {
         }
     }
 
+    /// The document store.
+    pub const fn documents(&self) -> &D {
+        &self.documents
+    }
+
     /// Registers its metrics.
     #[must_use]
     pub fn measured(self, metrics: &Metrics) -> Self {
@@ -106,6 +111,17 @@ impl<S: Source, D: Documents> Archive<S, D> {
             );
             tokio::time::sleep(AGAIN).await;
         }
+    }
+
+    /// Makes an archive that is empty from what is stored: one that is new beside conversations.
+    ///
+    /// # Errors
+    /// Fails when one of the stores fails.
+    pub async fn begin(&self) -> Result<(), Error> {
+        if self.documents.after(Position::START, 1).await?.is_empty() {
+            self.rebuild(|_| ()).await?;
+        }
+        Ok(())
     }
 
     /// Keeps numbers fresh and removes what has expired, for ever.

@@ -157,7 +157,7 @@ pub trait Documents: Send + Sync + 'static {
     /// Gives all numbers, in order of day and model.
     fn numbers(&self) -> impl Future<Output = Result<Vec<DayNumbers>, Error>> + Send;
 
-    /// Removes what has expired.
+    /// Removes what has expired, where the store does not do it by itself.
     fn expire(&self, now: Timestamp) -> impl Future<Output = Result<(), Error>> + Send;
 }
 

@@ -2,21 +2,41 @@
 
 use std::collections::VecDeque;
 
-use super::{Error, PAGE};
+use super::{Archive, Error, PAGE};
 use crate::documents::{Documents, Position, Transcript};
 use crate::store::source::Source;
 
+/// Where messages are read.
+enum Side<'a, S, D> {
+    /// In the relational store.
+    Stored(&'a S),
+    /// In the document store.
+    Archived(&'a D),
+}
+
 /// Reads one side from its start to its end.
-pub(super) struct Pages<R> {
-    read: R,
+pub(super) struct Pages<'a, S, D> {
+    side: Side<'a, S, D>,
     after: Position,
     waiting: VecDeque<Transcript>,
 }
 
-impl<R: AsyncFnMut(Position, u32) -> Result<Vec<Transcript>, Error>> Pages<R> {
-    pub(super) const fn new(read: R) -> Self {
+impl<S: Source, D: Documents> Archive<S, D> {
+    /// All messages of the relational store.
+    pub(super) const fn stored(&self) -> Pages<'_, S, D> {
+        Pages::new(Side::Stored(&self.source))
+    }
+
+    /// All messages of the document store.
+    pub(super) const fn archived(&self) -> Pages<'_, S, D> {
+        Pages::new(Side::Archived(&self.documents))
+    }
+}
+
+impl<'a, S: Source, D: Documents> Pages<'a, S, D> {
+    const fn new(side: Side<'a, S, D>) -> Self {
         Self {
-            read,
+            side,
             after: Position::START,
             waiting: VecDeque::new(),
         }
@@ -24,7 +44,11 @@ impl<R: AsyncFnMut(Position, u32) -> Result<Vec<Transcript>, Error>> Pages<R> {
 
     /// The next page; empty at the end.
     pub(super) async fn page(&mut self) -> Result<Vec<Transcript>, Error> {
-        let page = (self.read)(self.after, u32::from(PAGE)).await?;
+        let limit = u32::from(PAGE);
+        let page = match self.side {
+            Side::Stored(source) => source.after(self.after, limit).await?,
+            Side::Archived(documents) => documents.after(self.after, limit).await?,
+        };
         if let Some(last) = page.last() {
             self.after = last.position();
         }
@@ -49,18 +73,4 @@ impl<R: AsyncFnMut(Position, u32) -> Result<Vec<Transcript>, Error>> Pages<R> {
             }
         }
     }
-}
-
-/// All messages of the relational store.
-pub(super) fn of_source<S: Source>(
-    source: &S,
-) -> Pages<impl AsyncFnMut(Position, u32) -> Result<Vec<Transcript>, Error>> {
-    Pages::new(async move |after, limit| Ok(source.after(after, limit).await?))
-}
-
-/// All messages of the document store.
-pub(super) fn of_documents<D: Documents>(
-    documents: &D,
-) -> Pages<impl AsyncFnMut(Position, u32) -> Result<Vec<Transcript>, Error>> {
-    Pages::new(async move |after, limit| Ok(documents.after(after, limit).await?))
 }

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::pages::{of_documents, of_source};
 use super::{Archive, Error};
 use crate::documents::{Documents, Position, Transcript};
 use crate::store::source::Source;
@@ -31,7 +30,7 @@ impl<S: Source, D: Documents> Archive<S, D> {
         self.documents.prepare().await?;
         // The relational store may have been restored to a time before a deletion.
         self.documents.renew().await?;
-        let mut pages = of_source(&self.source);
+        let mut pages = self.stored();
         loop {
             let page = pages.page().await?;
             if page.is_empty() {
@@ -44,7 +43,7 @@ impl<S: Source, D: Documents> Archive<S, D> {
             done.removed += self.remove_deleted(written).await?;
             progress(done);
         }
-        let mut pages = of_documents(&self.documents);
+        let mut pages = self.archived();
         loop {
             let page = pages.page().await?;
             if page.is_empty() {

@@ -7,7 +7,6 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::pages::{of_documents, of_source};
 use super::{Archive, Error, PAGE};
 use crate::documents::{Documents, Position, Transcript};
 use crate::store::source::Source;
@@ -54,7 +53,9 @@ impl fmt::Display for Difference {
 }
 
 impl Difference {
-    const fn position(self) -> Position {
+    /// Which message it is.
+    #[must_use]
+    pub const fn position(self) -> Position {
         match self {
             Self::Missing(position) | Self::Extra(position) | Self::Changed(position) => position,
         }
@@ -94,8 +95,8 @@ impl<S: Source, D: Documents> Archive<S, D> {
     async fn compare(&self) -> Result<Verified, Error> {
         let now = Timestamp::now();
         let kept = |transcript: &Transcript| self.kept(transcript, now);
-        let mut stored = of_source(&self.source);
-        let mut archived = of_documents(&self.documents);
+        let mut stored = self.stored();
+        let mut archived = self.archived();
         let (mut one, mut other) = (stored.next(kept).await?, archived.next(kept).await?);
         let mut verified = Verified {
             messages: 0,

@@ -16,7 +16,7 @@ use std::time::Duration;
 use futures::TryStreamExt as _;
 use jiff::Timestamp;
 use jiff::civil::Date;
-use mongodb::bson::{DateTime, Document, doc};
+use mongodb::bson::{Document, doc};
 use mongodb::{Client, Collection, Database};
 use uuid::Uuid;
 
@@ -42,7 +42,6 @@ const DUPLICATE_KEY: i32 = 11_000;
 /// The document store behind MongoDB's protocol. Clones share the connections.
 #[derive(Clone)]
 pub struct MongoDocuments {
-    client: Client,
     database: Database,
     hosts: String,
 }
@@ -56,7 +55,6 @@ impl MongoDocuments {
         let client = Client::with_options(settings.client()?)?;
         Ok(Self {
             database: client.database(&settings.database),
-            client,
             hosts: settings.hosts.clone(),
         })
     }
@@ -135,7 +133,8 @@ impl Documents for MongoDocuments {
             index("by_place", doc! {"conversation_id": 1, "seq": 1}),
             index("by_user", doc! {"user_id": 1, "day": 1}),
             index("by_day", doc! {"day": 1, "model": 1}),
-            index("by_expiry", doc! {"expires_at": 1}),
+            // The server removes what has expired, within minutes.
+            doc! {"name": "by_expiry", "key": {"expires_at": 1}, "expireAfterSeconds": 0},
         ];
         let analytics = [index("by_staleness", doc! {"stale": 1})];
         for (collection, indexes) in [
@@ -241,11 +240,8 @@ impl Documents for MongoDocuments {
         self.all_numbers().await
     }
 
-    async fn expire(&self, now: Timestamp) -> Result<(), Error> {
-        let now = DateTime::from_millis(now.as_millisecond());
-        let transcripts = self.collection(TRANSCRIPTS);
-        let expired = doc! {"expires_at": {"$lte": now}};
-        within(async { transcripts.delete_many(expired).await }).await?;
+    /// The server does, by the index of `expires_at`.
+    async fn expire(&self, _now: Timestamp) -> Result<(), Error> {
         Ok(())
     }
 }

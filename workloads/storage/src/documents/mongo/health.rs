@@ -49,11 +49,6 @@ impl MongoDocuments {
             message,
         }
     }
-
-    /// Closes the connections.
-    pub async fn close(self) {
-        self.client.shutdown().await;
-    }
 }
 
 fn state(error: &Error) -> DependencyState {
