@@ -20,7 +20,7 @@ security.protocol=SASL_PLAINTEXT
 sasl.mechanism=PLAIN
 sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required username="$2" password="$password";
 END
-exec java -Xmx96m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:-UsePerfData -cp '/opt/kafka/libs/*' \
+exec java -Xmx96m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:-UsePerfData -Dorg.apache.logging.log4j.level=OFF -cp '/opt/kafka/libs/*' \
     org.apache.kafka.tools.consumer.ConsoleConsumer --bootstrap-server "$0" --topic "$1" --from-beginning \
     --timeout-ms 5000 --command-config /tmp/reader.properties 2>/tmp/reader.log
 "#;
