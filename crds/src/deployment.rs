@@ -4,8 +4,8 @@ use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ChatbotDeploymentStatus, GatewaySpec, KafkaSpec, LlmSpec, LoadBalancerSpec, MailSpec,
-    MysqlSpec, RedisSpec, UserSpec, WorkloadSpec,
+    ChatbotDeploymentStatus, DocumentsSpec, GatewaySpec, KafkaSpec, LlmSpec, LoadBalancerSpec,
+    MailSpec, MysqlSpec, RedisSpec, UserSpec, WorkloadSpec,
 };
 
 /// A whole chat system: load balancer, gateway, chat, user and storage workloads, and the engines
@@ -73,9 +73,14 @@ pub struct ChatbotDeploymentSpec {
     /// Cache, limits and streams: what can be lost without harm.
     #[serde(default)]
     pub redis: RedisSpec,
-    /// The log of events; without it nobody is told what is new, and everything else works.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub kafka: Option<KafkaSpec>,
+
+    /// The log of events: what tells others what is new.
+    #[serde(default)]
+    pub kafka: KafkaSpec,
+
+    /// The document store: archives for analysis, and what was used; made of MySQL's content.
+    #[serde(default)]
+    pub documents: DocumentsSpec,
 
     /// The SMTP server for mails to users; without it no address is verified, and nobody can reset a password.
     #[serde(default, skip_serializing_if = "Option::is_none")]

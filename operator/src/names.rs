@@ -9,6 +9,8 @@ pub const IDENTITY: &str = "identity";
 pub const MYSQL: &str = "mysql";
 /// The Redis component.
 pub const REDIS: &str = "redis";
+/// The document store's component.
+pub const DOCUMENTS: &str = "documents";
 /// The Kafka component.
 pub const KAFKA: &str = "kafka";
 /// The SMTP server's component.
@@ -62,6 +64,12 @@ pub fn mysql_member_host(deployment: &str, namespace: &str, ordinal: i32) -> Str
         mysql_member(deployment, ordinal),
         mysql_members(deployment)
     )
+}
+
+/// A Kafka member: its pod, and the Service by whose name it is known.
+#[must_use]
+pub fn kafka_member(deployment: &str, ordinal: i32) -> String {
+    format!("{deployment}-kafka-{ordinal}")
 }
 
 /// A Redis member: its pod, and the Service by whose address it is announced.

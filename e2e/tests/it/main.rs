@@ -7,6 +7,7 @@ mod api;
 mod bad_input;
 mod deletion;
 mod faults;
+mod kafka;
 mod ready;
 mod redis;
 mod refused;
