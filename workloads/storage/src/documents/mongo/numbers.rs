@@ -14,8 +14,8 @@ use uuid::Uuid;
 use super::document::{malformed, number, text};
 use super::{ANALYTICS, DayNumbers, DayUsage, Error, MongoDocuments, TRANSCRIPTS, within};
 
-/// Most numbers of one computation.
-const STALE: i64 = 1_000;
+/// Most numbers that are read at once.
+const STALE: u16 = 1_000;
 
 impl MongoDocuments {
     /// Says that the numbers of these days and models have to be computed.
@@ -69,23 +69,29 @@ impl MongoDocuments {
     }
 
     pub(super) async fn compute_stale(&self, since: Option<Date>) -> Result<(), Error> {
+        while self.compute_some(since).await? == usize::from(STALE) {}
+        Ok(())
+    }
+
+    /// Computes as many as are read at once; says how many those were.
+    async fn compute_some(&self, since: Option<Date>) -> Result<usize, Error> {
         let analytics = self.collection(ANALYTICS);
         let stale: Vec<Document> = within(async {
-            let found = analytics.find(doc! {"stale": true}).limit(STALE).await?;
-            found.try_collect().await
+            let found = analytics.find(doc! {"stale": true});
+            found.limit(i64::from(STALE)).await?.try_collect().await
         })
         .await?;
-        for of in stale {
-            let day = day(&of)?;
-            let model = text(&of, "model")?;
+        for of in &stale {
+            let day = day(of)?;
+            let model = text(of, "model")?;
             let mut set = doc! {"stale": false};
             if since.is_none_or(|since| day >= since) {
                 set.extend(self.count(day, model).await?);
             }
-            let this = doc! {"_id": text(&of, "_id")?, "revision": of.get("revision").cloned()};
+            let this = doc! {"_id": text(of, "_id")?, "revision": of.get("revision").cloned()};
             within(async { analytics.update_one(this, doc! {"$set": set}).await }).await?;
         }
-        Ok(())
+        Ok(stale.len())
     }
 
     pub(super) async fn all_numbers(&self) -> Result<Vec<DayNumbers>, Error> {
