@@ -15,6 +15,8 @@ use crate::{Error, Result, TestNamespace, command, describe, wait};
 pub const MYSQL: &str = "mysql";
 /// Component label of the Redis members.
 pub const REDIS: &str = "redis";
+/// Component label of the document store.
+pub const DOCUMENTS: &str = "documents";
 /// Component label of the Kafka members.
 pub const KAFKA: &str = "kafka";
 /// Component label of the load balancer.
@@ -42,6 +44,7 @@ pub fn small() -> Value {
         "mysql": {"managed": {"replicas": 1, "storage": {"size": "1Gi"}}},
         "redis": {"none": {}},
         "kafka": {"none": {}},
+        "documents": {"none": {}},
     })
 }
 
@@ -67,7 +70,10 @@ pub fn highly_available() -> Value {
 pub fn whole() -> Value {
     merged(
         highly_available(),
-        json!({"kafka": {"none": null, "managed": {"replicas": 3}}}),
+        json!({
+            "kafka": {"none": null, "managed": {"replicas": 3}},
+            "documents": {"none": null, "managed": {}},
+        }),
     )
 }
 
