@@ -17,6 +17,7 @@ mod sse;
 mod stranger;
 pub mod tokens;
 pub mod turn;
+mod usage;
 
 use std::sync::Arc;
 
@@ -268,6 +269,7 @@ pub fn router(state: AppState) -> Router {
             "/v1/conversations/{conversation_id}/messages",
             get(conversations::messages),
         )
+        .route("/v1/usage", get(usage::read))
         .route("/v1/events", get(events::stream))
         .route("/v1/ws", any(socket::upgrade))
         .route("/.well-known/jwks.json", get(accounts::jwks))

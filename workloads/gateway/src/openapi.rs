@@ -9,7 +9,7 @@ use utoipa::{Modify, OpenApi};
 
 use crate::accounts::mailed;
 use crate::socket::frames::{ClientFrame, ServerFrame};
-use crate::{accounts, chat, conversations, events};
+use crate::{accounts, chat, conversations, events, usage};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -28,7 +28,7 @@ use crate::{accounts, chat, conversations, events};
         mailed::send_verification, mailed::verify, mailed::send_reset, mailed::set_password,
         chat::chat, chat::resume, chat::cancel,
         conversations::list, conversations::read, conversations::delete, conversations::messages,
-        events::stream
+        events::stream, usage::read
     ),
     components(schemas(ClientFrame, ServerFrame)),
     security(("access_token" = [])),

@@ -4,25 +4,30 @@
 //! interface. Order inside a conversation is a `seq` that is given under the lock of the
 //! conversation's row; the effect of an idempotency key is in the same transaction as the key, and
 //! so is the event that tells of it ([`store::outbox`]), which the [`relay`] hands to Kafka, or to the log of the one process.
+//! The [`archive`] follows that log and keeps transcripts in the document store ([`documents`]).
 
+pub mod archive;
 pub mod cache;
 pub mod crypto;
 pub mod cursor;
+pub mod documents;
 pub mod http;
 pub mod recent;
 pub mod relay;
 pub mod service;
 pub mod store;
+mod usage;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use chatbot_contract::environment;
+use chatbot_contract::events::Group;
 use chatbot_runtime::auth::{InternalAuth, InternalAuthConfig};
 use chatbot_runtime::config::{ConfigError, secret_json};
 use chatbot_runtime::context::Context;
-use chatbot_runtime::events::{EventLog, KafkaConfig, KafkaLog};
+use chatbot_runtime::events::{Durable, EventLog, InProcessLog, KafkaConfig, KafkaLog};
 use chatbot_runtime::health::Gate;
 use chatbot_runtime::mysql::{self, Database};
 use chatbot_runtime::redis::{self, Redis};
@@ -30,12 +35,15 @@ use chatbot_runtime::serve::Service;
 use chatbot_runtime::sqlite::Schema;
 use sqlx::migrate::Migrator;
 
+use archive::Archive;
 use cache::Cache;
 use crypto::Ring;
+use documents::{Documents, MongoDocuments, Settings};
 use http::AppState;
 use relay::Relay;
 use service::Conversations;
 use store::outbox::Outbox;
+use store::source::Source;
 use store::{Events, MysqlStore, Store};
 
 /// The schema on MySQL, step by step.
@@ -48,6 +56,14 @@ pub static SQLITE: Schema = Schema {
 };
 
 static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+
+/// The schema of the document store on SQLite, step by step.
+pub static SQLITE_DOCUMENTS: Schema = Schema {
+    name: "documents",
+    migrations: &DOCUMENTS_MIGRATIONS,
+};
+
+static DOCUMENTS_MIGRATIONS: Migrator = sqlx::migrate!("migrations/documents");
 
 /// Time between two sweeps of what deletions that were cut off have left.
 const SWEEP: Duration = Duration::from_secs(600);
@@ -71,6 +87,9 @@ pub struct Config {
     /// The way to Kafka, where there is one.
     #[command(flatten)]
     pub kafka: KafkaConfig,
+    /// The way to the document store, where there is one.
+    #[command(flatten)]
+    pub documents: documents::Config,
     /// File with the key ring that wraps data keys.
     #[arg(long, env = environment::KEY_RING_FILE)]
     pub key_ring_file: PathBuf,
@@ -86,13 +105,15 @@ pub fn service(config: Config, context: &Context) -> Result<Service, ConfigError
         mysql,
         redis,
         kafka,
+        documents,
         key_ring_file,
     } = config;
     let auth = InternalAuth::load(&auth, context.workload)?;
     let ring = ring(&key_ring_file)?;
     let database = Database::new(mysql);
     let kafka = kafka.settings()?.map(KafkaLog::new).transpose()?;
-    let events = if kafka.is_some() {
+    let documents = documents.settings()?;
+    let events = if kafka.is_some() || documents.is_some() {
         Events::Written
     } else {
         Events::Left
@@ -102,10 +123,36 @@ pub fn service(config: Config, context: &Context) -> Result<Service, ConfigError
     let cache = redis
         .clone()
         .map(|redis| Cache::new(redis, &context.metrics));
-    let service = wire(store.clone(), ring, cache, auth, context);
+    let archive = documents
+        .map(|settings| archive_of(store.clone(), &settings))
+        .transpose()?;
+    let documents = archive.as_ref().map(|archive| archive.documents().clone());
+    let service = wire(store.clone(), documents.clone(), ring, cache, auth, context);
     let service = redis::watched(service, redis, &context.health);
-    let service = match kafka {
-        Some(kafka) => relaying_to_kafka(service, store, kafka, context),
+    let service = match (kafka, archive) {
+        (Some(kafka), archive) => {
+            let log = Arc::new(kafka.clone());
+            let service = match archive {
+                Some(archive) => archiving(service, archive, log, context),
+                None => service,
+            };
+            relaying_to_kafka(service, store, kafka, context)
+        }
+        // Events have no other reader then: they go from the outbox to the archive in this process.
+        (None, Some(archive)) => {
+            let log = Arc::new(InProcessLog::default());
+            let service = archiving(service, archive, log.clone(), context);
+            relaying(service, store, log, std::future::ready(()), context)
+        }
+        (None, None) => service,
+    };
+    let service = match documents {
+        Some(documents) => {
+            let health = context.health.clone();
+            service.background("document store watch", async move {
+                documents.watch(|seen| health.report(seen)).await
+            })
+        }
         None => service,
     };
     let health = context.health.clone();
@@ -113,9 +160,26 @@ pub fn service(config: Config, context: &Context) -> Result<Service, ConfigError
     Ok(service.background("MySQL watch", watching))
 }
 
-/// Wires the workload with a store of the caller's, and a cache where there is one.
-pub fn wire<S: Store>(
+/// Makes the archive of what is stored, in the document store of these settings.
+///
+/// # Errors
+/// Fails when the settings contradict each other.
+pub fn archive_of(
+    store: MysqlStore,
+    settings: &Settings,
+) -> Result<Archive<MysqlStore, MongoDocuments>, ConfigError> {
+    let documents = MongoDocuments::new(settings).map_err(|error| {
+        let problem = chatbot_runtime::telemetry::chain(&error);
+        ConfigError::invalid(environment::DOCUMENTS_HOSTS, problem)
+    })?;
+    Ok(Archive::new(store, documents, settings.retention))
+}
+
+/// Wires the workload with a store of the caller's, and with a document store and a cache where there
+/// are such.
+pub fn wire<S: Store, D: Documents + Clone>(
     store: S,
+    documents: Option<D>,
     ring: Ring,
     cache: Option<Cache>,
     auth: InternalAuth,
@@ -124,10 +188,10 @@ pub fn wire<S: Store>(
     let conversations = Arc::new(Conversations::new(store, ring).caching(cache));
     let gate = context.health.gate("the schema of conversations");
     let sweeping = sweep(Arc::clone(&conversations), gate);
-    let router = http::router(AppState {
+    let router = usage::router(documents, auth.clone()).merge(http::router(AppState {
         conversations,
         auth,
-    });
+    }));
     Service::new(router).background("sweep", sweeping)
 }
 
@@ -149,6 +213,26 @@ pub fn relaying<O: Outbox>(
             prepared.await;
             relay.run(&shutdown).await;
         })
+}
+
+/// Adds what archives the events that `log` tells; it must be there before anything is appended to a
+/// log inside this process. Nothing waits for it: while the document store is not there, the log keeps
+/// the archive's place.
+pub fn archiving<S: Source + Clone, D: Documents + Clone>(
+    service: Service,
+    archive: Archive<S, D>,
+    log: Arc<dyn EventLog>,
+    context: &Context,
+) -> Service {
+    let archive = archive.measured(&context.metrics);
+    let durable = Durable::new(log, Group::Archive, context);
+    let keeping = archive.clone();
+    service
+        .background("archive", async move {
+            archive.prepare().await;
+            durable.run(archive).await;
+        })
+        .background("archive's numbers", async move { keeping.keep().await })
 }
 
 fn relaying_to_kafka(

@@ -8,6 +8,7 @@ mod event;
 mod mysql;
 pub mod outbox;
 mod rows;
+pub mod source;
 mod sqlite;
 
 use chatbot_api::conversations::Role;
@@ -19,6 +20,7 @@ use crate::cursor::ConversationCursor;
 use crate::recent::Recent;
 
 pub use mysql::{Events, MysqlStore};
+pub(crate) use rows::role_number;
 pub use sqlite::SqliteStore;
 
 /// Why a step was not done.

@@ -7,6 +7,7 @@
 mod delete;
 mod outbox;
 mod rows;
+mod source;
 mod turns;
 
 use chatbot_runtime::mysql::{Abort, Database, Done};

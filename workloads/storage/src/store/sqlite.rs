@@ -6,6 +6,7 @@
 
 mod outbox;
 mod rows;
+mod source;
 mod turns;
 
 use chatbot_runtime::sqlite::Database;
