@@ -277,6 +277,21 @@ impl System {
         script: &[&str],
         input: &str,
     ) -> Result<String> {
+        let program = [&["sh", "-c"], script].concat();
+        self.run(pod, container, &program, input).await
+    }
+
+    /// Runs a program with its arguments in a container and returns what it printed.
+    ///
+    /// # Errors
+    /// It cannot be started, or ends with an error.
+    pub async fn run(
+        &self,
+        pod: &str,
+        container: &str,
+        program: &[&str],
+        input: &str,
+    ) -> Result<String> {
         let kubeconfig = std::env::var("KUBECONFIG").unwrap_or_else(|_| {
             let state = &self.namespace.cluster.settings.state;
             state.join("kubeconfig").display().to_string()
@@ -292,10 +307,8 @@ impl System {
             "--container",
             container,
             "--",
-            "sh",
-            "-c",
         ];
-        arguments.extend(script);
+        arguments.extend(program);
         command::run_with_input("kubectl", &arguments, input).await
     }
 
