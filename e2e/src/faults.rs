@@ -101,8 +101,14 @@ pub async fn crash(cluster: &Cluster, pods: &Api<Pod>, pod: &Pod, container: &st
 
 fn running_container(pod: &Pod, container: &str) -> Option<(String, String)> {
     let node = pod.spec.as_ref()?.node_name.clone()?;
-    let statuses = pod.status.as_ref()?.container_statuses.as_ref()?;
-    let status = statuses.iter().find(|status| status.name == container)?;
+    let statuses = pod.status.as_ref()?;
+    // A sidecar stands among the init containers.
+    let mut all = statuses
+        .container_statuses
+        .iter()
+        .chain(&statuses.init_container_statuses)
+        .flatten();
+    let status = all.find(|status| status.name == container)?;
     status.state.as_ref()?.running.as_ref()?;
     let id = status
         .container_id

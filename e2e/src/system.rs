@@ -15,6 +15,8 @@ use crate::{Error, Result, TestNamespace, command, describe, wait};
 pub const MYSQL: &str = "mysql";
 /// Component label of the Redis members.
 pub const REDIS: &str = "redis";
+/// Component label of the document store.
+pub const DOCUMENTS: &str = "documents";
 /// Component label of the Kafka members.
 pub const KAFKA: &str = "kafka";
 /// Component label of the load balancer.
@@ -42,6 +44,7 @@ pub fn small() -> Value {
         "mysql": {"managed": {"replicas": 1, "storage": {"size": "1Gi"}}},
         "redis": {"none": {}},
         "kafka": {"none": {}},
+        "documents": {"none": {}},
     })
 }
 
@@ -67,7 +70,10 @@ pub fn highly_available() -> Value {
 pub fn whole() -> Value {
     merged(
         highly_available(),
-        json!({"kafka": {"none": null, "managed": {"replicas": 3}}}),
+        json!({
+            "kafka": {"none": null, "managed": {"replicas": 3}},
+            "documents": {"none": null, "managed": {}},
+        }),
     )
 }
 
@@ -271,6 +277,21 @@ impl System {
         script: &[&str],
         input: &str,
     ) -> Result<String> {
+        let program = [&["sh", "-c"], script].concat();
+        self.run(pod, container, &program, input).await
+    }
+
+    /// Runs a program with its arguments in a container and returns what it printed.
+    ///
+    /// # Errors
+    /// It cannot be started, or ends with an error.
+    pub async fn run(
+        &self,
+        pod: &str,
+        container: &str,
+        program: &[&str],
+        input: &str,
+    ) -> Result<String> {
         let kubeconfig = std::env::var("KUBECONFIG").unwrap_or_else(|_| {
             let state = &self.namespace.cluster.settings.state;
             state.join("kubeconfig").display().to_string()
@@ -286,10 +307,8 @@ impl System {
             "--container",
             container,
             "--",
-            "sh",
-            "-c",
         ];
-        arguments.extend(script);
+        arguments.extend(program);
         command::run_with_input("kubectl", &arguments, input).await
     }
 

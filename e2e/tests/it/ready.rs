@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use chatbot_crds::{EngineStatus, conditions};
-use chatbot_e2e::system::{self, KAFKA, LOAD_BALANCER, MYSQL, REDIS, condition, whole};
+use chatbot_e2e::system::{self, DOCUMENTS, KAFKA, LOAD_BALANCER, MYSQL, REDIS, condition, whole};
 use chatbot_e2e::{Result, System, test, wait};
 use chatbot_testkit::person::{Person, client};
 use k8s_openapi::api::core::v1::Pod;
@@ -26,6 +26,7 @@ async fn a_system_of_three_members_of_each_engine_becomes_ready_and_answers() ->
             conditions::MYSQL_READY,
             conditions::REDIS_READY,
             conditions::KAFKA_READY,
+            conditions::DOCUMENTS_READY,
             conditions::SCHEMA_READY,
             conditions::USER_READY,
             conditions::STORAGE_READY,
@@ -103,6 +104,7 @@ async fn a_system_of_three_members_of_each_engine_becomes_ready_and_answers() ->
             MYSQL,
             REDIS,
             KAFKA,
+            DOCUMENTS,
             LOAD_BALANCER,
             "gateway",
             "chat",
