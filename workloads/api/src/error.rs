@@ -74,6 +74,9 @@ pub enum ErrorCode {
     ModelMisconfigured,
     /// 503: a part of the system is not there; try again.
     Unavailable,
+    /// 503: the document store, which usage is counted in, does not answer; try again later. Everything else
+    /// goes on.
+    UsageUnavailable,
     /// 504: the model API did not answer in time.
     ModelTimeout,
 }
@@ -96,7 +99,7 @@ impl ErrorCode {
             Self::Internal => 500,
             Self::NotConfigured => 501,
             Self::ModelFailed => 502,
-            Self::ModelMisconfigured | Self::Unavailable => 503,
+            Self::ModelMisconfigured | Self::Unavailable | Self::UsageUnavailable => 503,
             Self::ModelTimeout => 504,
         }
     }

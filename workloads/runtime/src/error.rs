@@ -136,9 +136,10 @@ impl ApiError {
     #[must_use]
     pub const fn should_retry(&self) -> Option<bool> {
         match self.code {
-            ErrorCode::Unavailable | ErrorCode::RateLimited | ErrorCode::ModelRateLimited => {
-                Some(true)
-            }
+            ErrorCode::Unavailable
+            | ErrorCode::UsageUnavailable
+            | ErrorCode::RateLimited
+            | ErrorCode::ModelRateLimited => Some(true),
             ErrorCode::Internal | ErrorCode::ModelFailed | ErrorCode::ModelTimeout => None,
             _ => Some(false),
         }

@@ -1,5 +1,7 @@
 //! What a user has been answered: counted in the document store when it is asked for.
 
+use std::time::Duration;
+
 use axum::Router;
 use axum::extract::{FromRef, State};
 use axum::routing::get;
@@ -18,6 +20,9 @@ use crate::documents::{DayUsage, Documents, Error};
 
 /// Days that are answered for when none are asked for, without the last.
 const DAYS: i32 = 29;
+
+/// When to ask again for what could not be counted.
+const COME_BACK: Duration = Duration::from_secs(10);
 
 /// Most days between the first and the last one.
 const MOST: i32 = 366;
@@ -109,9 +114,12 @@ impl From<Error> for ApiError {
                     error = telemetry::chain(&error),
                     "usage cannot be counted: the document store failed"
                 );
-                Self::unavailable(
+                // A code of its own: calls are repeated for what a failover brings back within seconds.
+                Self::new(
+                    ErrorCode::UsageUnavailable,
                     "usage is counted in the document store, which does not answer; try again later (chats go on)",
                 )
+                .retry_after(COME_BACK)
             }
             Error::Sqlite(error) => error.into(),
             Error::Malformed(_) => Self::internal(&error),

@@ -55,7 +55,10 @@ async fn usage_follows_what_was_said_and_a_killed_document_store_holds_up_nobody
     seen(DependencyState::Unreachable).await;
     ada.say("meanwhile").await;
     let (status, refused) = refusal(&ada, "/v1/usage").await;
-    assert_eq!((status, refused.error.code), (503, ErrorCode::Unavailable));
+    assert_eq!(
+        (status, refused.error.code),
+        (503, ErrorCode::UsageUnavailable)
+    );
     let ready = deployment.admin(Workload::Storage, paths::READYZ);
     assert_eq!(reqwest::get(ready).await.unwrap().status(), 200);
 
