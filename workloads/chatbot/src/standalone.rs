@@ -24,6 +24,7 @@ use chatbot_runtime::revocations::Revocations;
 use chatbot_runtime::serve::{self, Listeners, Service};
 use chatbot_runtime::sqlite::Database;
 use chatbot_runtime::telemetry;
+use chatbot_storage::webhooks::address::Rules as WebhookRules;
 use chatbot_user::{Identity, Rules, mail};
 
 use crate::runtime::{RunError, listen, stop};
@@ -68,6 +69,9 @@ pub(crate) struct Config {
     /// The way to an SMTP server.
     #[command(flatten)]
     mail: mail::Config,
+    /// Where webhooks may be.
+    #[command(flatten)]
+    webhooks: WebhookRules,
     /// Filter for log lines, in the syntax of tracing's `EnvFilter`.
     #[arg(long, env = environment::LOG, default_value = "warn")]
     log: String,
@@ -139,8 +143,15 @@ fn wire(
     let log = Arc::new(InProcessLog::default());
     let store = chatbot_storage::store::SqliteStore::new(database.clone());
     let ring = chatbot_storage::ring(&folder.key_ring())?;
-    let storage =
-        chatbot_storage::wire(store.clone(), ring, None, auth(Workload::Storage), context);
+    let storage = chatbot_storage::wire(
+        store.clone(),
+        ring,
+        None,
+        config.webhooks.clone(),
+        Some(log.clone()),
+        auth(Workload::Storage),
+        context,
+    );
     // The log needs no preparation.
     let prepared = std::future::ready(());
     let storage = chatbot_storage::relaying(storage, store, log.clone(), prepared, context);

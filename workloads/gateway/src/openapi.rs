@@ -9,7 +9,7 @@ use utoipa::{Modify, OpenApi};
 
 use crate::accounts::mailed;
 use crate::socket::frames::{ClientFrame, ServerFrame};
-use crate::{accounts, chat, conversations, events};
+use crate::{accounts, chat, conversations, events, webhooks};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -28,6 +28,8 @@ use crate::{accounts, chat, conversations, events};
         mailed::send_verification, mailed::verify, mailed::send_reset, mailed::set_password,
         chat::chat, chat::resume, chat::cancel,
         conversations::list, conversations::read, conversations::delete, conversations::messages,
+        webhooks::create, webhooks::list, webhooks::read, webhooks::change, webhooks::delete,
+        webhooks::rotate_secret, webhooks::test, webhooks::deliveries,
         events::stream
     ),
     components(schemas(ClientFrame, ServerFrame)),

@@ -4,6 +4,7 @@
 //! interface. Order inside a conversation is a `seq` that is given under the lock of the
 //! conversation's row; the effect of an idempotency key is in the same transaction as the key, and
 //! so is the event that tells of it ([`store::outbox`]), which the [`relay`] hands to Kafka, or to the log of the one process.
+//! [`webhooks`] follows that log, and tells endpoints of users.
 
 pub mod cache;
 pub mod crypto;
@@ -13,16 +14,18 @@ pub mod recent;
 pub mod relay;
 pub mod service;
 pub mod store;
+pub mod webhooks;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use chatbot_contract::environment;
+use chatbot_contract::events::Group;
 use chatbot_runtime::auth::{InternalAuth, InternalAuthConfig};
 use chatbot_runtime::config::{ConfigError, secret_json};
 use chatbot_runtime::context::Context;
-use chatbot_runtime::events::{EventLog, KafkaConfig, KafkaLog};
+use chatbot_runtime::events::{Durable, EventLog, KafkaConfig, KafkaLog};
 use chatbot_runtime::health::Gate;
 use chatbot_runtime::mysql::{self, Database};
 use chatbot_runtime::redis::{self, Redis};
@@ -36,7 +39,12 @@ use http::AppState;
 use relay::Relay;
 use service::Conversations;
 use store::outbox::Outbox;
+use store::webhooks::WebhookStore;
 use store::{Events, MysqlStore, Store};
+use webhooks::Webhooks;
+use webhooks::address::Rules;
+use webhooks::consumer::Consumer;
+use webhooks::sender::Sender;
 
 /// The schema on MySQL, step by step.
 pub static MIGRATIONS: Migrator = sqlx::migrate!();
@@ -71,6 +79,9 @@ pub struct Config {
     /// The way to Kafka, where there is one.
     #[command(flatten)]
     pub kafka: KafkaConfig,
+    /// Where webhooks may be.
+    #[command(flatten)]
+    pub webhooks: Rules,
     /// File with the key ring that wraps data keys.
     #[arg(long, env = environment::KEY_RING_FILE)]
     pub key_ring_file: PathBuf,
@@ -86,6 +97,7 @@ pub fn service(config: Config, context: &Context) -> Result<Service, ConfigError
         mysql,
         redis,
         kafka,
+        webhooks,
         key_ring_file,
     } = config;
     let auth = InternalAuth::load(&auth, context.workload)?;
@@ -102,7 +114,8 @@ pub fn service(config: Config, context: &Context) -> Result<Service, ConfigError
     let cache = redis
         .clone()
         .map(|redis| Cache::new(redis, &context.metrics));
-    let service = wire(store.clone(), ring, cache, auth, context);
+    let log = kafka.clone().map(|kafka| Arc::new(kafka) as _);
+    let service = wire(store.clone(), ring, cache, webhooks, log, auth, context);
     let service = redis::watched(service, redis, &context.health);
     let service = match kafka {
         Some(kafka) => relaying_to_kafka(service, store, kafka, context),
@@ -113,22 +126,47 @@ pub fn service(config: Config, context: &Context) -> Result<Service, ConfigError
     Ok(service.background("MySQL watch", watching))
 }
 
-/// Wires the workload with a store of the caller's, and a cache where there is one.
-pub fn wire<S: Store>(
+/// Wires the workload with a store of the caller's, a cache where there is one, and a log of events where there is one:
+/// nothing may have been appended to a log in this process before.
+pub fn wire<S: Store + WebhookStore + Clone>(
     store: S,
     ring: Ring,
     cache: Option<Cache>,
+    rules: Rules,
+    log: Option<Arc<dyn EventLog>>,
     auth: InternalAuth,
     context: &Context,
 ) -> Service {
     let conversations = Arc::new(Conversations::new(store, ring).caching(cache));
     let gate = context.health.gate("the schema of conversations");
     let sweeping = sweep(Arc::clone(&conversations), gate);
-    let router = http::router(AppState {
-        conversations,
-        auth,
-    });
-    Service::new(router).background("sweep", sweeping)
+    let state = AppState::new(conversations, rules, log.is_some(), auth);
+    let webhooks = Arc::clone(&state.webhooks);
+    let router = http::router(state);
+    let service = Service::new(router).background("sweep", sweeping);
+    match log {
+        Some(log) => telling_webhooks(service, webhooks, log, context),
+        None => service,
+    }
+}
+
+/// Adds what tells webhooks of the events of `log`.
+fn telling_webhooks<S: Store + WebhookStore>(
+    service: Service,
+    webhooks: Arc<Webhooks<S>>,
+    log: Arc<dyn EventLog>,
+    context: &Context,
+) -> Service {
+    let consumer = Durable::new(log, Group::Webhooks, context);
+    let sender = Sender::new(Arc::clone(&webhooks), context);
+    let (sweeper, shutdown) = (sender.clone(), context.shutdown.clone());
+    service
+        .background("events for webhooks", consumer.run(Consumer(webhooks)))
+        .background("webhooks", async move { sender.run(&shutdown).await })
+        .background(
+            "old messages to webhooks",
+            async move { sweeper.sweep().await },
+        )
 }
 
 /// Adds what hands the events of `outbox` to `log`, once `prepared` has ended. Nothing waits for it:

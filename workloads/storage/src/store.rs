@@ -9,6 +9,7 @@ mod mysql;
 pub mod outbox;
 mod rows;
 mod sqlite;
+pub mod webhooks;
 
 use chatbot_api::conversations::Role;
 use chatbot_api::turns::Usage;

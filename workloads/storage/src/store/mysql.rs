@@ -8,6 +8,7 @@ mod delete;
 mod outbox;
 mod rows;
 mod turns;
+mod webhooks;
 
 use chatbot_runtime::mysql::{Abort, Database, Done};
 use uuid::Uuid;

@@ -7,6 +7,7 @@
 mod outbox;
 mod rows;
 mod turns;
+mod webhooks;
 
 use chatbot_runtime::sqlite::Database;
 use uuid::Uuid;

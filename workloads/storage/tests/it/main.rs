@@ -11,3 +11,4 @@ mod lists;
 mod mysql;
 mod rest;
 mod turns;
+mod webhooks;
