@@ -8,7 +8,7 @@ export CARGO_TARGET_DIR
 # Real engines for tests: the programs of each in a folder.
 export CHATBOT_TEST_MYSQLD_ROOT ?= $(CACHE)/rootfs/mysql-9.7
 export CHATBOT_TEST_REDIS_ROOT ?= $(CACHE)/rootfs/redis-8.0
-export CHATBOT_TEST_KAFKA_ROOT ?= $(CACHE)/rootfs/kafka-4.4
+export CHATBOT_TEST_KAFKA_ROOT ?= $(CACHE)/rootfs/kafka-4.4.0
 export CHATBOT_TEST_DOCUMENTDB_ROOT ?= $(CACHE)/rootfs/postgres-documentdb-17-0.107.0-ferretdb-2.7.0
 export CHATBOT_TEST_FERRETDB_ROOT ?= $(CACHE)/rootfs/ferretdb-2.7.0
 PROGRAMS = KUBECONFIG=$(STATE)/kubeconfig PATH=$(CACHE)/bin:$$PATH

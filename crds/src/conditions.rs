@@ -10,7 +10,7 @@ pub const STALLED: &str = "Stalled";
 pub const IDENTITY_READY: &str = "IdentityReady";
 /// MySQL takes writes, and every member is online.
 pub const MYSQL_READY: &str = "MysqlReady";
-/// Kafka takes events, as the storage workload reports it; only where the spec names one.
+/// Kafka takes events, and every member is in step; or it is somebody else's and takes them; or none is wanted.
 pub const KAFKA_READY: &str = "KafkaReady";
 /// The SMTP server takes mails, as the user workload reports it; only where the spec names one.
 pub const MAIL_READY: &str = "MailReady";

@@ -73,9 +73,10 @@ pub struct ChatbotDeploymentSpec {
     /// Cache, limits and streams: what can be lost without harm.
     #[serde(default)]
     pub redis: RedisSpec,
-    /// The log of events; without it nobody is told what is new, and everything else works.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub kafka: Option<KafkaSpec>,
+
+    /// The log of events: what tells others what is new.
+    #[serde(default)]
+    pub kafka: KafkaSpec,
 
     /// The SMTP server for mails to users; without it no address is verified, and nobody can reset a password.
     #[serde(default, skip_serializing_if = "Option::is_none")]

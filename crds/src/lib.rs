@@ -23,7 +23,7 @@ mod status;
 mod workload;
 
 pub use deployment::{ChatbotDeployment, ChatbotDeploymentSpec, DeletionPolicy};
-pub use kafka::{ExternalKafka, KafkaSpec, SaslMechanism};
+pub use kafka::{ExternalKafka, KafkaSpec, ManagedKafka, OWNED_KAFKA_SETTINGS, SaslMechanism};
 pub use llm::{LlmSpec, Provider, SecretKey};
 pub use load_balancer::{LoadBalancerSpec, ServiceSpec, ServiceType, TlsSpec};
 pub use mail::{MailSpec, MailTls};

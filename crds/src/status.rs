@@ -40,6 +40,9 @@ pub struct ComponentStatuses {
     /// Cache, limits and streams.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub redis: Option<EngineStatus>,
+    /// The log of events.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kafka: Option<EngineStatus>,
     /// The gateway.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gateway: Option<WorkloadStatus>,

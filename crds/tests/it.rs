@@ -1,7 +1,7 @@
 //! Each validation rule accepts what it should and refuses what it should, with its sentence;
 //! no cluster is needed, since the rules are evaluated here as the API server does it.
 
-use chatbot_crds::{ChatbotDeployment, OWNED_REDIS_SETTINGS, OWNED_SETTINGS};
+use chatbot_crds::{ChatbotDeployment, OWNED_KAFKA_SETTINGS, OWNED_REDIS_SETTINGS, OWNED_SETTINGS};
 use serde_json::{Value, json};
 
 /// The smallest object, changed by `change` at its JSON pointers.
@@ -253,19 +253,50 @@ fn kafka(changes: Value) -> [(&'static str, Value); 1] {
 }
 
 #[test]
-fn kafka_is_left_out_or_somebody_elses() {
+fn kafka_is_managed_or_somebody_elses_or_none() {
     accepts(&kafka(json!({})));
     let spec = object(&kafka(json!({}))).spec;
-    let external = spec.kafka.expect("it is there").external;
+    let external = spec.kafka.external.expect("it is there");
     assert_eq!(external.mechanism.name(), "SCRAM-SHA-512");
     assert_eq!(
         (external.tls, external.topic_prefix.as_str()),
         (true, "chatbot")
     );
-    assert_eq!(object(&[]).spec.kafka, None);
-    // It may come and go.
+    assert_eq!(
+        object(&[]).spec.kafka.managed.map(|kafka| kafka.replicas),
+        Some(3)
+    );
     accepts_update(&[], &kafka(json!({})));
     accepts_update(&kafka(json!({})), &[]);
+    rejects(
+        &[("/spec/kafka", json!({"managed": {}, "none": {}}))],
+        "kafka takes exactly one of",
+    );
+}
+
+#[test]
+fn kafka_keeps_its_size() {
+    let size = |replicas: i32| [("/spec/kafka/managed/replicas", json!(replicas))];
+    accepts(&size(1));
+    for replicas in [0, 2, 5] {
+        rejects(&size(replicas), "kafka.managed.replicas must be 1 or 3");
+    }
+    rejects_update(&size(1), &size(3), "kafka.managed.replicas cannot change");
+    let none = [("/spec/kafka", json!({"none": {}}))];
+    accepts_update(&size(1), &none);
+    accepts_update(&none, &size(3));
+}
+
+#[test]
+fn settings_of_kafka_that_the_operator_owns_are_refused() {
+    let with = |setting: &str| [("/spec/kafka/managed/config", json!({setting: "x"}))];
+    accepts(&with("log.retention.hours"));
+    for owned in OWNED_KAFKA_SETTINGS
+        .into_iter()
+        .chain(["sasl.enabled.mechanisms", "listener.name.clients.x"])
+    {
+        rejects(&with(owned), "kafka.managed.config names a setting");
+    }
 }
 
 #[test]

@@ -5,10 +5,11 @@
 source "$(dirname "${BASH_SOURCE[0]}")/sid.sh"
 
 IMAGES=$CACHE/images
-ENGINES=(mysql:9.7 nginx:1.30 redis:8.0) # stand-ins, under the official names
+# Stand-ins, under the official names. What is said of an image here goes by the last part of its name.
+ENGINES=(mysql:9.7 nginx:1.30 redis:8.0 docker.io/apache/kafka:4.4.0)
 # For tests outside the cluster, no image.
 # shellcheck disable=SC2034 # read by `images rootfs`
-TEST_ENGINES=(kafka:4.4 postgres-documentdb:17-0.107.0-ferretdb-2.7.0 ferretdb:2.7.0)
+TEST_ENGINES=(postgres-documentdb:17-0.107.0-ferretdb-2.7.0 ferretdb:2.7.0)
 OURS=(chatbot chatbot-operator groq-mock) # each a program of the workspace
 SYSTEM=(pause coredns metrics-server local-path-provisioner)
 RUST_OUT=$CARGO_TARGET_DIR/x86_64-unknown-linux-gnu/debug
@@ -18,27 +19,44 @@ with_buildah() {
         --runroot "$CACHE/containers/run" --storage-driver overlay "$@"
 }
 
-# Builds a context into an archive of that name; the last line printed is the archive.
-build_archive() { # NAME TAG DOCKERFILE CONTEXT KEY
-    local name=$1 tag=$2 dockerfile=$3 context=$4 archive=$IMAGES/$1-$5.tar
+# An image's name and tag as containerd has it: those without a registry are Docker Hub's.
+full_ref() { # IMAGE
+    case $1 in
+    */*) echo "$1" ;;
+    *) echo "docker.io/library/$1" ;;
+    esac
+}
+
+# The short name of an image, by which its archive and root file system are kept.
+short_name() { # IMAGE
+    local base=${1##*/}
+    echo "${base%:*}"
+}
+
+# Builds a context into an archive of that image; the last line printed is the archive.
+build_archive() { # IMAGE DOCKERFILE CONTEXT KEY
+    local image=$1 dockerfile=$2 context=$3 name ref archive
+    name=$(short_name "$image")
+    ref=$(full_ref "$image")
+    archive=$IMAGES/$name-$4.tar
     if [[ ! -e $archive ]]; then
         mkdir -p "$IMAGES"
         if [[ $(cluster_kind) == kind ]]; then
-            docker build -q -f "$dockerfile" -t "$name:$tag" "$context"
-            docker save -o "$archive.new" "$name:$tag"
+            docker build -q -f "$dockerfile" -t "$image" "$context"
+            docker save -o "$archive.new" "$image"
         else
             # Builds take turns: the store is one.
             exec 9>"$IMAGES/.lock"
             flock 9
-            with_buildah bud -q -f "$dockerfile" -t "docker.io/library/$name:$tag" "$context"
+            with_buildah bud -q -f "$dockerfile" -t "$ref" "$context"
             rm -f "$archive.new"
-            with_buildah push -q "docker.io/library/$name:$tag" "docker-archive:$archive.new:docker.io/library/$name:$tag"
-            with_buildah rmi -f "docker.io/library/$name:$tag"
+            with_buildah push -q "$ref" "docker-archive:$archive.new:$ref"
+            with_buildah rmi -f "$ref"
             exec 9>&-
         fi
         mv "$archive.new" "$archive"
     fi
-    echo "$name:$tag" >"$archive.ref"
+    echo "$image" >"$archive.ref"
     ln -sfn "${archive##*/}" "$IMAGES/$name.current"
     touch "$archive"
     # The last few stay, so that going back to another branch is quick.
@@ -46,7 +64,7 @@ build_archive() { # NAME TAG DOCKERFILE CONTEXT KEY
         while read -r archive; do rm -f "$archive" "$archive.ref"; done
 }
 
-# The name and tag of the image built last, by content: NAME:dev-HASH, or an engine's own tag.
+# The image built last under a short name, by content: NAME:dev-HASH, or an engine's own name and tag.
 image_ref() { # NAME
     cat "$IMAGES/$(readlink "$IMAGES/$1.current").ref"
 }
@@ -58,7 +76,7 @@ context_key() { # DOCKERFILE CONTEXT
 build_static() { # NAME DOCKERFILE CONTEXT
     local key
     key=$(context_key "$2" "$3")
-    build_archive "$1" "dev-$key" "$2" "$3" "$key"
+    build_archive "$1:dev-$key" "$2" "$3" "$key"
 }
 
 build_system_images() {
@@ -105,14 +123,14 @@ build_rootfs() { # NAME TAG
 build_engine_images() {
     local image name tag context key
     for image in "${ENGINES[@]}"; do
-        name=${image%:*} tag=${image#*:}
+        name=$(short_name "$image") tag=${image##*:}
         build_rootfs "$name" "$tag"
         key=$({ cat "$CACHE/rootfs/$name-$tag.key" "$ROOT/images/stand-ins/$name/Dockerfile"; } | digest)
         if [[ -e $IMAGES/$name-$key.tar ]]; then context=/; else
             context=$(mktemp -d "$CACHE/context.XXXXXX")
-            tar -C "$CACHE/rootfs/$name-$tag" --numeric-owner -cf "$context/rootfs.tar" .
+            tar -C "$CACHE/rootfs/$name-$tag" --numeric-owner --exclude='./tmp/*' -cf "$context/rootfs.tar" .
         fi
-        build_archive "$name" "$tag" "$ROOT/images/stand-ins/$name/Dockerfile" "$context" "$key"
+        build_archive "$image" "$ROOT/images/stand-ins/$name/Dockerfile" "$context" "$key"
         if [[ $context != / ]]; then rm -rf "$context"; fi
     done
 }
@@ -138,7 +156,7 @@ load_into_node() { # N NAME [TAG…]
     local n=$1 name=$2 archive ref tag marker
     shift 2
     archive=$(readlink "$IMAGES/$name.current")
-    ref=docker.io/library/$(image_ref "$name")
+    ref=$(full_ref "$(image_ref "$name")")
     marker=$(node_dir "$n")/images/$archive
     if [[ -e $marker ]]; then return; fi
     node_ctr "$n" images import "$IMAGES/$archive" >/dev/null
@@ -161,6 +179,12 @@ load_images() { # NAME[,TAG…]…
         jobs+=($!)
     done
     for job in "${jobs[@]}"; do wait "$job"; done
+}
+
+load_engine_images() {
+    local image names=()
+    for image in "${ENGINES[@]}"; do names+=("$(short_name "$image")"); done
+    load_images "${names[@]}"
 }
 
 load_into_kind() { # NAME[,TAG…]

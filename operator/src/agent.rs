@@ -2,11 +2,13 @@
 //! its server, and the one that tells how the server is.
 //!
 //! The program is this one, static, copied into the engine's own image by an init container. The agents
-//! themselves stand beside their engines: [`crate::mysql::agent`], [`crate::redis::agent`].
+//! themselves stand beside their engines: [`crate::mysql::agent`], [`crate::redis::agent`], [`crate::kafka::agent`].
 
+pub(crate) mod board;
 pub(crate) mod children;
 pub(crate) mod http;
 pub(crate) mod peers;
+pub(crate) mod record;
 
 pub use http::FACTS;
 

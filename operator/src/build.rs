@@ -6,6 +6,7 @@
 pub mod account;
 pub mod agent;
 pub mod budget;
+pub mod config;
 pub mod deployment;
 pub mod env;
 pub mod pod;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use chatbot_operator::{agent, mysql, outcome, rbac, redis, run, settings::Settings};
+use chatbot_operator::{agent, kafka, mysql, outcome, rbac, redis, run, settings::Settings};
 use clap::{Parser, Subcommand};
 
 #[derive(Parser)]
@@ -21,6 +21,8 @@ enum Command {
     MysqlAgent(Box<mysql::agent::Settings>),
     /// Be the parent of a Redis server and its Sentinel, in their pod.
     RedisAgent(Box<redis::agent::Settings>),
+    /// Be the parent of a Kafka server, in its pod.
+    KafkaAgent(Box<kafka::agent::Settings>),
     /// Copy this program into a folder, so that it can run in another image.
     Install {
         /// The folder.
@@ -45,6 +47,10 @@ fn main() -> ExitCode {
         Command::RedisAgent(settings) => {
             telemetry(&settings.log);
             block_on(redis::agent::run(*settings)).map_err(|error| outcome::chain(&error))
+        }
+        Command::KafkaAgent(settings) => {
+            telemetry(&settings.log);
+            block_on(kafka::agent::run(*settings)).map_err(|error| outcome::chain(&error))
         }
         Command::Install { folder } => {
             telemetry("info");

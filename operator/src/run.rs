@@ -25,6 +25,7 @@ use crate::context::Context;
 use crate::controller::{self, Reconciler};
 use crate::http::{self, Health};
 use crate::invalid;
+use crate::kafka::Kafka;
 use crate::labels::MANAGER;
 use crate::lease::{Candidate, Leadership, Timings};
 use crate::metrics::Metrics;
@@ -99,7 +100,7 @@ fn controllers(client: &Client, all: &mut Controllers) {
     all.component(Mysql, client);
     all.component(ExternalMysql, client);
     all.component(Redis, client);
-    all.component(external::KAFKA, client);
+    all.component(Kafka, client);
     all.component(external::MAIL, client);
     all.component(Migration, client);
     for workload in Workload::ALL {

@@ -29,6 +29,14 @@ pub struct Settings {
     )]
     pub redis_repository: String,
 
+    /// Repository of the Kafka server's image; the version is its tag.
+    #[arg(
+        long,
+        env = "KAFKA_REPOSITORY",
+        default_value = "docker.io/apache/kafka"
+    )]
+    pub kafka_repository: String,
+
     /// Image of nginx.
     #[arg(
         long,

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use chatbot_contract::{identity, mysql, redis};
+use chatbot_contract::{identity, kafka, mysql, redis};
 use serde_json::Value;
 
 use crate::facts::{Facts, Identity, SecretData};
@@ -44,6 +44,7 @@ fn identity() -> Identity {
             identity::MYSQL_GROUP_ID,
             identity::MYSQL_AGENT_TOKEN,
             identity::REDIS_AGENT_TOKEN,
+            identity::KAFKA_AGENT_TOKEN,
         ]
         .map(|key| (key, "x")),
     );
@@ -52,6 +53,9 @@ fn identity() -> Identity {
     }
     for account in redis::ACCOUNTS {
         data.insert(identity::redis_password(account), b"x".to_vec());
+    }
+    for account in kafka::ACCOUNTS {
+        data.insert(identity::kafka_password(account), b"x".to_vec());
     }
     Identity { data }
 }
@@ -67,6 +71,7 @@ fn settings() -> Settings {
         workload_image: "chatbot:1".to_owned(),
         operator_image: "chatbot-operator:1".to_owned(),
         mysql_repository: "docker.io/library/mysql".to_owned(),
+        kafka_repository: "docker.io/apache/kafka".to_owned(),
         redis_repository: "docker.io/library/redis".to_owned(),
         nginx_image: "docker.io/library/nginx:1.30".to_owned(),
         watch_namespaces: Vec::new(),

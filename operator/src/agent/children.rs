@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
@@ -54,6 +55,22 @@ impl Running {
         }
         // An error means that the reaper is gone, and everything with it.
         let _ = self.exit.await;
+    }
+
+    /// Tells it to stop, kills it when a clean end takes longer than this, and waits for its end.
+    pub(crate) async fn stop_within(self, limit: Duration) {
+        let pid = Pid::from_raw(self.pid);
+        let kill_late = async {
+            tokio::time::sleep(limit).await;
+            if let Err(error) = kill(pid, Signal::SIGKILL) {
+                tracing::warn!(%error, "failed to kill a program");
+            }
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            () = self.stop() => {}
+            () = kill_late => {}
+        }
     }
 }
 

@@ -26,6 +26,34 @@ pub fn internal(name: &str, selector: BTreeMap<String, String>, port: u16) -> Ch
     })
 }
 
+/// Label that a StatefulSet gives each of its pods.
+const POD_NAME: &str = "statefulset.kubernetes.io/pod-name";
+
+/// The address of an engine's member, named as its pod is, also while the member is not ready: members must reach each
+/// other to become so. It stays while pods come and go with other addresses.
+#[must_use]
+pub fn member_service(
+    member: String,
+    mut selector: BTreeMap<String, String>,
+    ports: Vec<ServicePort>,
+) -> Child {
+    selector.insert(POD_NAME.to_owned(), member.clone());
+    Child::new(&Service {
+        metadata: ObjectMeta {
+            name: Some(member),
+            ..ObjectMeta::default()
+        },
+        spec: Some(ServiceSpec {
+            type_: Some("ClusterIP".to_owned()),
+            publish_not_ready_addresses: Some(true),
+            selector: Some(selector),
+            ports: Some(ports),
+            ..ServiceSpec::default()
+        }),
+        status: None,
+    })
+}
+
 /// A port of a Service that leads to a container's port by its name.
 #[must_use]
 pub fn port_named(name: &str, port: u16, target: &str, node_port: Option<i32>) -> ServicePort {

@@ -7,7 +7,6 @@ use chatbot_crds::{ChatbotDeploymentSpec, conditions};
 use crate::child::Child;
 use crate::component::{Component, Error, Observation, Scene};
 use crate::facts::{Facts, References};
-use crate::kafka::{self, Kafka};
 use crate::live::Live;
 use crate::mail::{self, Mail};
 use crate::names;
@@ -23,6 +22,12 @@ pub struct External {
     secret: fn(&ChatbotDeploymentSpec) -> Option<String>,
     /// Where it is, for a person.
     place: fn(&Facts) -> Result<Option<String>, Problem>,
+    reported: Reported,
+}
+
+/// How a server is, in the eyes of the workloads that use it.
+#[derive(Clone, Copy)]
+pub(crate) struct Reported {
     dependency: DependencyName,
     reasons: Reasons,
     /// Who is asked: the first of these that answers.
@@ -32,12 +37,7 @@ pub struct External {
 }
 
 /// Kafka: without it events stay in the outbox.
-pub const KAFKA: External = External {
-    name: names::KAFKA,
-    condition: conditions::KAFKA_READY,
-    wanted: |spec| spec.kafka.is_some(),
-    secret: kafka::secret,
-    place: |facts| Ok(Kafka::of(facts)?.map(|kafka| kafka.servers)),
+pub(crate) const KAFKA: Reported = Reported {
     dependency: DependencyName::Kafka,
     reasons: Reasons {
         unreachable: Reason::KafkaUnreachable,
@@ -56,14 +56,16 @@ pub const MAIL: External = External {
     wanted: |spec| spec.mail.is_some(),
     secret: mail::secret,
     place: |facts| Ok(Mail::of(facts)?.map(|mail| mail.host)),
-    dependency: DependencyName::Mail,
-    reasons: Reasons {
-        unreachable: Reason::MailUnreachable,
-        refused: Reason::MailRefused,
-        failing: Reason::MailFailing,
+    reported: Reported {
+        dependency: DependencyName::Mail,
+        reasons: Reasons {
+            unreachable: Reason::MailUnreachable,
+            refused: Reason::MailRefused,
+            failing: Reason::MailFailing,
+        },
+        askers: &[Workload::User],
+        says_where: true,
     },
-    askers: &[Workload::User],
-    says_where: true,
 };
 
 /// Where the server is.
@@ -117,6 +119,13 @@ impl Component for External {
     }
 
     async fn observe(&self, plan: &Plan, scene: &Scene<'_>) -> Result<Observation, Error> {
+        Ok(self.reported.observe(&plan.place, scene).await)
+    }
+}
+
+impl Reported {
+    /// Asks the workloads.
+    pub(crate) async fn observe(&self, place: &str, scene: &Scene<'_>) -> Observation {
         let mut running = Vec::new();
         for asked in self.askers {
             let pods = scene.live.pods(asked.name());
@@ -125,13 +134,11 @@ impl Component for External {
                 break;
             }
         }
-        let mut observation = self.seen(&plan.place, &running);
+        let mut observation = self.seen(place, &running);
         observation.look_again = Some(reports::INTERVAL);
-        Ok(observation)
+        observation
     }
-}
 
-impl External {
     fn seen(&self, place: &str, running: &[Report]) -> Observation {
         let seen = reports::dependency(running, self.dependency);
         let Some(seen) = seen.filter(|seen| seen.state != DependencyState::Unknown) else {
@@ -157,19 +164,11 @@ mod tests {
     use crate::testing::{facts, facts_with};
 
     /// Each with a spec that asks for it, and the Secret which that names.
-    fn all() -> [(External, Value, &'static str); 2] {
-        let kafka = json!({"bootstrapServers": ["k0:9093", "k1:9093"], "secretName": "events"});
+    fn all() -> [(External, Value, &'static str); 1] {
         let mail =
             json!({"host": "mail.example.org", "from": "chat@example.org", "secretName": "mail"});
         let llm = json!({"provider": "Echo"});
-        [
-            (
-                KAFKA,
-                json!({"llm": llm, "kafka": {"external": kafka}}),
-                "events",
-            ),
-            (MAIL, json!({"llm": llm, "mail": mail}), "mail"),
-        ]
+        [(MAIL, json!({"llm": llm, "mail": mail}), "mail")]
     }
 
     fn report(name: DependencyName, state: DependencyState) -> Report {
@@ -184,7 +183,7 @@ mod tests {
 
     #[test]
     fn it_is_as_the_workloads_see_it() {
-        for (external, reasons) in [
+        for (reported, reasons) in [
             (
                 KAFKA,
                 [
@@ -194,7 +193,7 @@ mod tests {
                 ],
             ),
             (
-                MAIL,
+                MAIL.reported,
                 [
                     Reason::MailUnreachable,
                     Reason::MailRefused,
@@ -210,18 +209,18 @@ mod tests {
                 (DependencyState::Failing, failing),
                 (DependencyState::Unknown, Reason::Unknown),
             ] {
-                let running = [report(external.dependency, state)];
-                assert_eq!(external.seen("there", &running).reason, reason);
+                let running = [report(reported.dependency, state)];
+                assert_eq!(reported.seen("there", &running).reason, reason);
             }
-            assert_eq!(external.seen("there", &[]).reason, Reason::Unknown);
+            assert_eq!(reported.seen("there", &[]).reason, Reason::Unknown);
         }
     }
 
     #[test]
     fn its_place_is_told_once() {
-        for (external, message) in [(KAFKA, "there: said"), (MAIL, "said")] {
-            let running = [report(external.dependency, DependencyState::Failing)];
-            assert_eq!(external.seen("there", &running).message, message);
+        for (reported, message) in [(KAFKA, "there: said"), (MAIL.reported, "said")] {
+            let running = [report(reported.dependency, DependencyState::Failing)];
+            assert_eq!(reported.seen("there", &running).message, message);
         }
     }
 

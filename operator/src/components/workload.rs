@@ -96,7 +96,7 @@ impl Component for WorkloadComponent {
         }
         secrets.extend(connection::secret(spec));
         if uses_kafka(self.0) {
-            secrets.extend(kafka::secret(spec));
+            secrets.extend(kafka::connection::secret(spec));
         }
         if self.0 == Workload::User {
             secrets.extend(mail::secret(spec));

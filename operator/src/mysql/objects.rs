@@ -8,20 +8,18 @@ use std::collections::BTreeMap;
 
 use chatbot_contract::{identity, mysql, paths, ports};
 use k8s_openapi::api::core::v1::{
-    ConfigMap, Container, PodSpec, PodTemplateSpec, Service, ServiceSpec, Volume,
+    Container, PodSpec, PodTemplateSpec, Service, ServiceSpec, Volume,
 };
 use k8s_openapi::api::policy::v1::{PodDisruptionBudget, PodDisruptionBudgetSpec};
 use k8s_openapi::api::rbac::v1::{PolicyRule, Role, RoleBinding, RoleRef, Subject};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::api::ObjectMeta;
-use sha2::{Digest, Sha256};
 
 use super::plan::Plan;
-use crate::apply::hex;
 use crate::build::service::port_named;
 use crate::build::stateful_set::{self, Parts};
-use crate::build::{account, agent, env, pod};
+use crate::build::{account, agent, config, env, pod};
 use crate::child::Child;
 use crate::{labels, names};
 
@@ -46,7 +44,7 @@ pub(super) fn build(plan: &Plan) -> Vec<Child> {
         account::account(&plan.name()),
         role(plan),
         role_binding(plan),
-        config(plan),
+        config::config(plan.config_name(), CONFIG_FILE, &plan.config),
         members_service(plan),
         primary_service(plan),
     ];
@@ -94,14 +92,6 @@ fn role_binding(plan: &Plan) -> Child {
             namespace: Some(plan.namespace.clone()),
             ..Subject::default()
         }]),
-    })
-}
-
-fn config(plan: &Plan) -> Child {
-    Child::new(&ConfigMap {
-        metadata: named(plan.config_name()),
-        data: Some([(CONFIG_FILE.to_owned(), plan.config.clone())].into()),
-        ..ConfigMap::default()
     })
 }
 
@@ -172,11 +162,12 @@ fn set(plan: &Plan) -> Child {
 
 fn template(plan: &Plan) -> PodTemplateSpec {
     // Only what was chosen: the agent writes the rest, and a changed agent is a changed image.
-    let hash = hex(&Sha256::digest(plan.config.as_bytes())[..8]);
     PodTemplateSpec {
         metadata: Some(ObjectMeta {
             labels: Some(labels::common(&plan.deployment, names::MYSQL)),
-            annotations: Some([(labels::CONFIG_HASH.to_owned(), hash)].into()),
+            annotations: Some(
+                [(labels::CONFIG_HASH.to_owned(), config::hash(&plan.config))].into(),
+            ),
             ..ObjectMeta::default()
         }),
         spec: Some(PodSpec {

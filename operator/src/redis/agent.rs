@@ -4,7 +4,6 @@
 //! starts the server in the role that the Sentinels name (never an empty one as primary while another may
 //! have data), hands over before a stop, and tells what it sees. Which member is primary is the Sentinels' to say.
 
-mod board;
 mod choose;
 mod files;
 mod server;
@@ -21,9 +20,24 @@ use tokio_util::sync::CancellationToken;
 
 pub use settings::Settings;
 
+use super::facts::MemberFacts;
+use crate::agent::board::{Board, Readiness};
 use crate::agent::children::Children;
 use crate::agent::peers::Peers;
 use crate::agent::{self, Error, http, io};
+
+impl Readiness for MemberFacts {
+    fn ready(&self) -> Result<String, String> {
+        match self.server {
+            Some(server) if server.in_step => Ok(server.role.to_string().to_lowercase()),
+            Some(_) => Err("syncing".to_owned()),
+            None => Err(self
+                .problem
+                .clone()
+                .unwrap_or_else(|| "starting".to_owned())),
+        }
+    }
+}
 
 /// Runs a member until SIGTERM or SIGINT.
 ///
@@ -34,7 +48,11 @@ pub async fn run(settings: Settings) -> Result<(), Error> {
     let told = agent::told_to_stop()?;
     let identity = settings::Identity::read(&settings)?;
     let volume = volume::Volume::new(settings.volume.clone());
-    let board = board::Board::new(&settings.member, volume.is_seeded());
+    let board = Board::new(MemberFacts {
+        member: settings.member.clone(),
+        seeded: volume.is_seeded(),
+        ..MemberFacts::default()
+    });
     let children = Children::default();
     let listener = TcpListener::bind(settings.listen)
         .await

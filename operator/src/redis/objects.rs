@@ -5,19 +5,14 @@
 //! member, by whose address it is announced: pods come and go with other addresses, and what Sentinels and
 //! replicas note of a member must stay true.
 
-use k8s_openapi::api::core::v1::{
-    ConfigMap, Container, PodSpec, PodTemplateSpec, Service, ServiceSpec, Volume,
-};
-use kube::api::ObjectMeta;
-use sha2::{Digest, Sha256};
-
 use chatbot_contract::{identity, paths, ports, redis};
+use k8s_openapi::api::core::v1::{Container, PodSpec, PodTemplateSpec, Volume};
+use kube::api::ObjectMeta;
 
 use super::plan::Managed;
-use crate::apply::hex;
-use crate::build::service::port_named;
+use crate::build::service::{member_service, port_named};
 use crate::build::stateful_set::{self, Parts};
-use crate::build::{account, agent, budget, env, pod};
+use crate::build::{account, agent, budget, config, env, pod};
 use crate::child::Child;
 use crate::{labels, names};
 
@@ -28,13 +23,14 @@ const USER: i64 = 999;
 /// A hand-over and a clean end take seconds.
 const GRACE_SECONDS: i64 = 30;
 const CONFIG_FILE: &str = "redis.conf";
-/// Label that a StatefulSet gives each of its pods.
-const POD_NAME: &str = "statefulset.kubernetes.io/pod-name";
 
 /// All of them, in the order of need.
 pub(super) fn build(plan: &Managed) -> Vec<Child> {
     let selector = labels::selector(&plan.deployment, names::REDIS);
-    let mut children = vec![account::account(&plan.name()), config(plan)];
+    let mut children = vec![
+        account::account(&plan.name()),
+        config::config(plan.config_name(), CONFIG_FILE, &plan.config),
+    ];
     children.extend(plan.members().map(|member| service(plan, member)));
     children.extend(budget::budget(
         &plan.name(),
@@ -55,49 +51,24 @@ pub(super) fn build(plan: &Managed) -> Vec<Child> {
     children
 }
 
-fn named(name: String) -> ObjectMeta {
-    ObjectMeta {
-        name: Some(name),
-        ..ObjectMeta::default()
-    }
-}
-
-fn config(plan: &Managed) -> Child {
-    Child::new(&ConfigMap {
-        metadata: named(plan.config_name()),
-        data: Some([(CONFIG_FILE.to_owned(), plan.config.clone())].into()),
-        ..ConfigMap::default()
-    })
-}
-
-/// A member's address, also while it is not ready: members must reach each other to become so.
 fn service(plan: &Managed, member: String) -> Child {
-    let mut selector = labels::selector(&plan.deployment, names::REDIS);
-    selector.insert(POD_NAME.to_owned(), member.clone());
-    Child::new(&Service {
-        metadata: named(member),
-        spec: Some(ServiceSpec {
-            type_: Some("ClusterIP".to_owned()),
-            publish_not_ready_addresses: Some(true),
-            selector: Some(selector),
-            ports: Some(vec![
-                port_named("redis", ports::REDIS, "redis", None),
-                port_named("sentinel", ports::SENTINEL, "sentinel", None),
-                port_named("agent", ports::REDIS_AGENT, "agent", None),
-            ]),
-            ..ServiceSpec::default()
-        }),
-        status: None,
-    })
+    let selector = labels::selector(&plan.deployment, names::REDIS);
+    let ports = vec![
+        port_named("redis", ports::REDIS, "redis", None),
+        port_named("sentinel", ports::SENTINEL, "sentinel", None),
+        port_named("agent", ports::REDIS_AGENT, "agent", None),
+    ];
+    member_service(member, selector, ports)
 }
 
 fn template(plan: &Managed) -> PodTemplateSpec {
     let selector = labels::selector(&plan.deployment, names::REDIS);
-    let hash = hex(&Sha256::digest(plan.config.as_bytes())[..8]);
     PodTemplateSpec {
         metadata: Some(ObjectMeta {
             labels: Some(labels::common(&plan.deployment, names::REDIS)),
-            annotations: Some([(labels::CONFIG_HASH.to_owned(), hash)].into()),
+            annotations: Some(
+                [(labels::CONFIG_HASH.to_owned(), config::hash(&plan.config))].into(),
+            ),
             ..ObjectMeta::default()
         }),
         spec: Some(PodSpec {

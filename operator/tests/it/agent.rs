@@ -1,5 +1,6 @@
 //! The engines' agents with real servers.
 
 mod ground;
+mod kafka;
 mod mysql;
 mod redis;

@@ -234,21 +234,21 @@ async fn a_status_is_not_written_for_an_object_that_was_made_again() {
 }
 
 #[tokio::test]
-async fn what_was_said_of_a_kafka_that_nobody_asks_for_any_more_is_taken_back() {
+async fn what_was_said_of_a_mail_server_that_nobody_asks_for_any_more_is_taken_back() {
     let api = api();
-    let asked = |kafka: Value| {
+    let asked = |mail: Value| {
         let mut object = api.object(OBJECT).unwrap();
-        object["spec"]["kafka"] = kafka;
+        object["spec"]["mail"] = mail;
         api.put(OBJECT, object);
     };
-    let kafka = Pipeline::new(external::KAFKA, api.client());
-    asked(json!({"external": {"bootstrapServers": ["k:9092"], "secretName": "kafka"}}));
-    reconcile(&kafka, &api).await;
-    assert_eq!(condition(&api, "KafkaReady")["reason"], "SecretMissing");
+    let mail = Pipeline::new(external::MAIL, api.client());
+    asked(json!({"host": "mail.example", "from": "chat@mail.example", "secretName": "mail"}));
+    reconcile(&mail, &api).await;
+    assert_eq!(condition(&api, "MailReady")["reason"], "SecretMissing");
     asked(Value::Null);
-    reconcile(&kafka, &api).await;
-    assert_eq!(condition(&api, "KafkaReady"), Value::Null);
+    reconcile(&mail, &api).await;
+    assert_eq!(condition(&api, "MailReady"), Value::Null);
     api.writes();
-    reconcile(&kafka, &api).await;
+    reconcile(&mail, &api).await;
     assert_eq!(api.writes(), [""; 0]);
 }

@@ -18,6 +18,8 @@ pub const MYSQL_GROUP_ID: &str = "mysql-group-id";
 pub const MYSQL_AGENT_TOKEN: &str = "mysql-agent-token";
 /// Bearer token of the Redis agents' interface.
 pub const REDIS_AGENT_TOKEN: &str = "redis-agent-token";
+/// Bearer token of the Kafka agents' interface.
+pub const KAFKA_AGENT_TOKEN: &str = "kafka-agent-token";
 
 /// The `aud` of access tokens.
 pub const ACCESS_TOKEN_AUDIENCE: &str = "chatbot";
@@ -32,6 +34,12 @@ pub fn mysql_password(account: &str) -> String {
 #[must_use]
 pub fn redis_password(account: &str) -> String {
     format!("redis-{account}-password")
+}
+
+/// Key of the Secret under which the password of a Kafka account stands.
+#[must_use]
+pub fn kafka_password(account: &str) -> String {
+    format!("kafka-{account}-password")
 }
 
 /// Makes 32 random bytes, in base64.

@@ -6,6 +6,7 @@
 pub mod environment;
 pub mod events;
 pub mod identity;
+pub mod kafka;
 pub mod mysql;
 pub mod redis;
 pub mod report;
@@ -84,6 +85,14 @@ pub mod ports {
     pub const SENTINEL: u16 = 26379;
     /// The Redis agent's interface (HTTP/1.1).
     pub const REDIS_AGENT: u16 = 9092;
+    /// Kafka's protocol, for the workloads.
+    pub const KAFKA: u16 = 9092;
+    /// Kafka's protocol, of the quorum.
+    pub const KAFKA_QUORUM: u16 = 9093;
+    /// Kafka's protocol, of the members and their agents.
+    pub const KAFKA_MEMBERS: u16 = 9094;
+    /// The Kafka agent's interface (HTTP/1.1).
+    pub const KAFKA_AGENT: u16 = 9095;
 }
 
 /// Paths on a workload's admin port, and the gateway's for the load balancer.

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use chatbot_contract::identity::{
-    self, INTERNAL_KEY, KEY_RING, KeyRing, MYSQL_AGENT_TOKEN, MYSQL_GROUP_ID, REDIS_AGENT_TOKEN,
-    SIGNING_KEYS, SigningKey, SigningKeys,
+    self, INTERNAL_KEY, KAFKA_AGENT_TOKEN, KEY_RING, KeyRing, MYSQL_AGENT_TOKEN, MYSQL_GROUP_ID,
+    REDIS_AGENT_TOKEN, SIGNING_KEYS, SigningKey, SigningKeys,
 };
-use chatbot_contract::{mysql, redis};
+use chatbot_contract::{kafka, mysql, redis};
 use jiff::{Timestamp, ToSpan};
 use k8s_openapi::ByteString;
 use serde::Serialize;
@@ -25,14 +25,17 @@ pub(super) fn keys() -> Vec<String> {
         MYSQL_GROUP_ID,
         MYSQL_AGENT_TOKEN,
         REDIS_AGENT_TOKEN,
+        KAFKA_AGENT_TOKEN,
     ];
     let mysql = mysql::ACCOUNTS.map(identity::mysql_password);
     let redis = redis::ACCOUNTS.map(identity::redis_password);
+    let kafka = kafka::ACCOUNTS.map(identity::kafka_password);
     fixed
         .map(str::to_owned)
         .into_iter()
         .chain(mysql)
         .chain(redis)
+        .chain(kafka)
         .collect()
 }
 

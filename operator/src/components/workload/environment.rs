@@ -12,7 +12,7 @@ use crate::apply::hex;
 use crate::database::{self, Database};
 use crate::engine::Account;
 use crate::facts::Facts;
-use crate::kafka::Kafka;
+use crate::kafka::connection::Connection as Kafka;
 use crate::mail::Mail;
 use crate::names;
 use crate::reason::{Problem, Reason};

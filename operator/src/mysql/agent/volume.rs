@@ -4,10 +4,10 @@
 //! data is made in `new` and renamed to `data`; errant data is renamed from `data` to `errant-…`.
 
 use std::fs::{self, File};
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::{Error, io};
+use crate::agent::record;
 use crate::mysql::facts::Record;
 
 const ASIDE: &str = "errant-";
@@ -72,28 +72,12 @@ impl Volume {
 
     /// The record; `None` before there is one.
     pub(super) fn record(&self) -> Result<Option<Record>, Error> {
-        let text = match fs::read(self.record_path()) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(io("read the record")(error)),
-        };
-        serde_json::from_slice(&text)
-            .map(Some)
-            .map_err(|source| io("read the record")(source.into()))
+        Ok(record::read(&self.record_path())?)
     }
 
     /// Writes the record; when this returns, it survives a power cut.
     pub(super) fn write(&self, record: &Record) -> Result<(), Error> {
-        let path = self.record_path();
-        let new = path.with_extension("new");
-        let write = || {
-            let mut file = File::create(&new)?;
-            file.write_all(&serde_json::to_vec(record)?)?;
-            file.sync_all()?;
-            fs::rename(&new, &path)
-        };
-        write().map_err(io("write the record"))?;
-        self.sync()
+        Ok(record::write(&self.record_path(), record)?)
     }
 
     fn record_path(&self) -> PathBuf {
@@ -101,9 +85,7 @@ impl Volume {
     }
 
     fn sync(&self) -> Result<(), Error> {
-        File::open(&self.root)
-            .and_then(|folder| folder.sync_all())
-            .map_err(io("write the volume's folder to disk"))
+        Ok(record::sync_folder(&self.root)?)
     }
 }
 

@@ -9,14 +9,13 @@ use std::time::{Duration, Instant};
 use futures::future::join_all;
 use tokio_util::sync::CancellationToken;
 
-use super::board::Board;
 use super::choose::{Start, View};
 use super::files;
 use super::server::Server;
 use super::settings::{Identity, Settings};
 use super::volume::Volume;
+use crate::agent::board::Board;
 use crate::agent::children::{Children, Exit, Running};
-use crate::agent::http::Tell as _;
 use crate::agent::peers::Peers;
 use crate::agent::{Error, io, write_private};
 use crate::outcome::chain;
@@ -68,7 +67,7 @@ pub(super) struct Worker {
     pub(super) identity: Identity,
     pub(super) volume: Volume,
     pub(super) children: Children,
-    pub(super) board: Board,
+    pub(super) board: Board<MemberFacts>,
     pub(super) peers: Peers,
     /// Members whose address is known.
     pub(super) addresses: BTreeMap<String, IpAddr>,

@@ -1,0 +1,100 @@
+//! The Kafka agent: the first process of a member's container, and the parent of its server.
+//!
+//! It names the member's data folder, formats it (as one of the first quorum only while all remember the same
+//! one, else to join), starts the server, declares the workloads' account where its member leads the quorum,
+//! and tells what it sees. Who leads is Kafka's own to say.
+
+mod choose;
+mod client;
+mod properties;
+mod settings;
+mod volume;
+mod work;
+
+use std::time::Instant;
+
+use chatbot_contract::ports;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+pub use settings::Settings;
+
+use super::facts::MemberFacts;
+use crate::agent::board::{Board, Readiness};
+use crate::agent::children::Children;
+use crate::agent::peers::Peers;
+use crate::agent::{self, Error, http, io};
+
+impl Readiness for MemberFacts {
+    fn ready(&self) -> Result<String, String> {
+        if self.in_step() {
+            return Ok("in step".to_owned());
+        }
+        Err(match (&self.server, &self.problem) {
+            (Some(server), _) if server.behind > 0 => {
+                format!("{} partitions are not in step", server.behind)
+            }
+            (_, Some(problem)) => problem.clone(),
+            (Some(_), None) => "joining".to_owned(),
+            (None, None) => "starting".to_owned(),
+        })
+    }
+}
+
+/// Runs a member until SIGTERM or SIGINT.
+///
+/// # Errors
+/// The volume, the identity or the port cannot be used: nothing that goes away by itself.
+pub async fn run(settings: Settings) -> Result<(), Error> {
+    let stop = CancellationToken::new();
+    let told = agent::told_to_stop()?;
+    let identity = settings::Identity::read(&settings)?;
+    let volume = volume::Volume::open(settings.volume.clone())?;
+    let board = Board::new(MemberFacts {
+        member: settings.member.clone(),
+        // Others may ask at once, and make a quorum of what they hear.
+        directory: volume.record().directory.clone(),
+        cluster: volume.record().cluster.clone(),
+        voter: volume.record().voter,
+        ..MemberFacts::default()
+    });
+    let children = Children::default();
+    let listener = TcpListener::bind(settings.listen)
+        .await
+        .map_err(io(format!("listen on {}", settings.listen)))?;
+    let served = CancellationToken::new();
+    let pages = http::serve(
+        listener,
+        board.clone(),
+        identity.token.clone(),
+        served.clone(),
+    );
+    let worker = work::Worker {
+        peers: Peers::new(ports::KAFKA_AGENT, &identity.token)?,
+        client: client::Client::new(Settings::local(), &identity.member),
+        children: children.clone(),
+        board,
+        volume,
+        server: None,
+        declared: false,
+        crashes_in_a_row: 0,
+        not_before: Instant::now(),
+        settings,
+        identity,
+    };
+    let work = async {
+        let result = worker.run(stop.clone()).await;
+        served.cancel();
+        result
+    };
+    let signals = async {
+        told.await;
+        stop.cancel();
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        result = async { tokio::try_join!(pages, work) } => result.map(|_| ()),
+        result = children.reap() => result.map_err(io("reap processes")),
+        () = signals => Ok(()),
+    }
+}

@@ -1,0 +1,308 @@
+//! The agent's one worker: it owns the server's process and everything that is done to the volume.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use chatbot_contract::events::TOPIC_PREFIX;
+use chatbot_contract::ports;
+use futures::future::join_all;
+use tokio_util::sync::CancellationToken;
+
+use super::choose::{Step, View, written};
+use super::client::{Client, Seen};
+use super::properties;
+use super::settings::{Identity, Settings};
+use super::volume::Volume;
+use crate::agent::board::Board;
+use crate::agent::children::{Children, Exit, Running};
+use crate::agent::peers::Peers;
+use crate::agent::{Error, io, write_private};
+use crate::kafka::facts::{Cluster, MemberFacts, ServerFacts};
+use crate::outcome::chain;
+
+/// Between two looks while all is well, and while something is missing.
+const CALM: Duration = Duration::from_secs(2);
+const BUSY: Duration = Duration::from_millis(300);
+/// Longest pause before a server that crashes is started again.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// A server that cannot tell the quorum of its stop waits for minutes; its log is whole after a kill as well.
+const STOP: Duration = Duration::from_secs(20);
+
+/// The worker.
+pub(super) struct Worker {
+    pub(super) settings: Settings,
+    pub(super) identity: Identity,
+    pub(super) volume: Volume,
+    pub(super) children: Children,
+    pub(super) board: Board<MemberFacts>,
+    pub(super) peers: Peers,
+    pub(super) client: Client,
+    pub(super) server: Option<Running>,
+    /// Whether the account was declared since this member leads.
+    pub(super) declared: bool,
+    pub(super) crashes_in_a_row: u32,
+    /// The server is not started again before this time.
+    pub(super) not_before: Instant,
+}
+
+impl Worker {
+    /// Works until it is told to stop, and then stops the server.
+    pub(super) async fn run(mut self, stop: CancellationToken) -> Result<(), Error> {
+        loop {
+            let step = tokio::select! {
+                () = stop.cancelled() => break,
+                step = self.step() => step,
+            };
+            let pause = match step {
+                Ok(true) => CALM,
+                Ok(false) => BUSY,
+                Err(error) => {
+                    let text = chain(&error);
+                    tracing::warn!(error = text, "a step failed");
+                    self.board.note(|facts| facts.problem = Some(text));
+                    CALM
+                }
+            };
+            tokio::select! {
+                () = stop.cancelled() => break,
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+        if let Some(server) = self.server.take() {
+            server.stop_within(STOP).await;
+        }
+        Ok(())
+    }
+
+    /// One look, and what follows from it. Tells whether all is well.
+    async fn step(&mut self) -> Result<bool, Error> {
+        if let Some(exit) = self.ended() {
+            self.crashed(exit);
+        }
+        self.look().await?;
+        let facts = self.board.facts();
+        if facts.leader().is_some() {
+            self.settle(&facts).await;
+            return Ok(facts.in_step());
+        }
+        let peers = self.ask_peers().await;
+        let view = View {
+            own: &facts,
+            peers: &peers,
+            members: self.settings.members.len(),
+        };
+        match view.step() {
+            Step::Run => self.start().await?,
+            Step::First(cluster) => self.adopt(cluster, true)?,
+            Step::Join(cluster) => self.adopt(cluster, false)?,
+            Step::Empty(reason) => {
+                tracing::warn!(reason, "giving up the data of this volume");
+                if let Some(server) = self.server.take() {
+                    server.stop_within(Duration::ZERO).await;
+                }
+                self.volume.empty()?;
+                self.tell_volume();
+                self.board
+                    .note(|facts| facts.problem = Some(format!("gave up its data: {reason}")));
+            }
+            Step::Wait(reason) => self
+                .board
+                .note(|facts| facts.problem = Some(reason.to_owned())),
+        }
+        Ok(false)
+    }
+
+    /// How the server ended, if it did since this was asked last.
+    fn ended(&mut self) -> Option<Exit> {
+        let exit = self.server.as_mut()?.exit.try_recv().ok()?;
+        self.server = None;
+        Some(exit)
+    }
+
+    /// Looks at the server, and notes on the volume that it votes.
+    async fn look(&mut self) -> Result<(), Error> {
+        let node = self
+            .settings
+            .node(&self.settings.member)
+            .unwrap_or_default();
+        let seen = match &self.server {
+            Some(_) => self.client.look(node).await,
+            None => Ok(Seen::default()),
+        };
+        if let Err(error) = &seen {
+            tracing::debug!(error = chain(error), "the server does not answer");
+        }
+        let running = self.server.is_some();
+        let seen = seen.ok().filter(|_| running);
+        let directory = &self.volume.record().directory;
+        let server = seen.map(|seen| ServerFacts {
+            leader: seen
+                .leader
+                .and_then(|leader| self.settings.of_node(leader))
+                .map(str::to_owned),
+            voting: seen
+                .voters
+                .iter()
+                .any(|(id, voter)| *id == node && written(voter.as_bytes()) == *directory),
+            serving: seen.serving.contains(&node),
+            behind: seen.behind,
+        });
+        let voting = server.as_ref().is_some_and(|server| server.voting);
+        if voting && !self.volume.record().voter {
+            self.volume.change(|record| record.voter = true)?;
+        }
+        self.board.note(|facts| facts.server = server);
+        self.tell_volume();
+        Ok(())
+    }
+
+    fn tell_volume(&self) {
+        let record = self.volume.record();
+        self.board.note(|facts| {
+            facts.directory.clone_from(&record.directory);
+            facts.cluster.clone_from(&record.cluster);
+            facts.voter = record.voter;
+        });
+    }
+
+    /// With a leader: declares the account where this member is it.
+    async fn settle(&mut self, facts: &MemberFacts) {
+        self.crashes_in_a_row = 0;
+        let leads = facts.leader() == Some(&self.settings.member);
+        if leads && !self.declared {
+            match self
+                .client
+                .declare(&self.identity.workload, TOPIC_PREFIX)
+                .await
+            {
+                Ok(()) => {
+                    tracing::info!("declared the workloads' account and rights");
+                    self.declared = true;
+                }
+                Err(error) => {
+                    let text = chain(&error);
+                    tracing::warn!(error = text, "failed to declare the workloads' account");
+                    self.board.note(|facts| facts.problem = Some(text));
+                    return;
+                }
+            }
+        }
+        self.declared &= leads;
+        self.board.note(|facts| facts.problem = None);
+    }
+
+    /// Takes a cluster for the volume's; it is formatted before the next start.
+    fn adopt(&mut self, cluster: Cluster, founder: bool) -> Result<(), Error> {
+        tracing::info!(cluster = cluster.id, founder, "formatting the volume");
+        self.volume.change(|record| {
+            record.cluster = Some(cluster);
+            record.voter = founder;
+        })?;
+        self.tell_volume();
+        Ok(())
+    }
+
+    /// Starts the server, unless it runs or crashed just now.
+    async fn start(&mut self) -> Result<(), Error> {
+        if self.server.is_some() || Instant::now() < self.not_before {
+            return Ok(());
+        }
+        let file = self.settings.runtime.join(properties::FILE);
+        let chosen = match &self.settings.config {
+            Some(path) => {
+                std::fs::read_to_string(path).map_err(io(format!("read {}", path.display())))?
+            }
+            None => String::new(),
+        };
+        let text = properties::text(&self.settings, &self.identity, &chosen, &self.volume.data());
+        write_private(&file, &text).map_err(io("write the server's configuration"))?;
+        let log = self.settings.runtime.join(properties::LOG_FILE);
+        write_private(&log, properties::LOG).map_err(io("write the log's configuration"))?;
+        if !self.volume.record().formatted {
+            self.format().await?;
+        }
+        let mut command = self.java("kafka.Kafka");
+        command.arg(&file);
+        self.server = Some(self.run_program(&mut command)?);
+        tracing::info!("started the server");
+        Ok(())
+    }
+
+    /// Formats the volume for its cluster.
+    async fn format(&mut self) -> Result<(), Error> {
+        self.volume.clear()?;
+        let record = self.volume.record();
+        let Some(cluster) = &record.cluster else {
+            return Ok(());
+        };
+        let mut command = self.java("kafka.tools.StorageTool");
+        command
+            .args(["format", "--cluster-id", &cluster.id, "--config"])
+            .arg(self.settings.runtime.join(properties::FILE));
+        if record.voter {
+            let voters: Vec<String> = cluster
+                .first
+                .iter()
+                .filter_map(|(member, directory)| {
+                    let node = self.settings.node(member)?;
+                    let host = self.settings.host(member);
+                    Some(format!("{node}@{host}:{}:{directory}", ports::KAFKA_QUORUM))
+                })
+                .collect();
+            command.args(["--initial-controllers", &voters.join(",")]);
+        } else {
+            command.arg("--no-initial-controllers");
+        }
+        let exit = self.run_program(&mut command)?.exit.await;
+        if exit != Ok(Exit::Code(0)) {
+            let said = exit.map_or_else(|_| "no word".to_owned(), |exit| exit.to_string());
+            let source = std::io::Error::other(format!("it ended with {said}"));
+            return Err(io("format the volume")(source));
+        }
+        self.volume.formatted()
+    }
+
+    fn java(&self, program: &str) -> Command {
+        let mut command = Command::new(&self.settings.java);
+        command.args(properties::java(&self.settings)).arg(program);
+        command
+    }
+
+    fn run_program(&self, command: &mut Command) -> Result<Running, Error> {
+        self.children
+            .start(command)
+            .map_err(io(format!("run {}", self.settings.java.display())))
+    }
+
+    /// A server that ends by itself is started again, after a growing pause.
+    fn crashed(&mut self, exit: Exit) {
+        self.crashes_in_a_row += 1;
+        let pause = BUSY
+            .saturating_mul(1 << self.crashes_in_a_row.min(8).saturating_sub(1))
+            .min(LONGEST_PAUSE);
+        let problem = format!("the server ended with {exit}");
+        tracing::warn!(pause_ms = pause.as_millis(), "{problem}");
+        self.not_before = Instant::now() + pause;
+        self.declared = false;
+        self.board.note(|facts| {
+            facts.crashes += 1;
+            facts.problem = Some(problem);
+        });
+    }
+
+    /// What the other members' agents tell.
+    async fn ask_peers(&self) -> Vec<MemberFacts> {
+        let others = self
+            .settings
+            .members
+            .iter()
+            .filter(|member| **member != self.settings.member);
+        let found = join_all(others.map(|member| async {
+            let found = self.peers.addresses(&self.settings.host(member)).await;
+            found.into_iter().next()
+        }))
+        .await;
+        let answers = self.peers.ask(found.into_iter().flatten()).await;
+        answers.into_iter().map(|answer| answer.facts).collect()
+    }
+}

@@ -1,0 +1,159 @@
+//! Kafka as a component: the steps that the pipeline calls.
+
+use std::time::Duration;
+
+use chatbot_contract::ports;
+use chatbot_crds::{
+    ChatbotDeploymentSpec, ComponentStatuses, EngineStatus, MemberStatus, conditions,
+};
+use futures::future::join_all;
+use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt;
+
+use super::facts::MemberFacts;
+use super::plan::{self, Managed, Plan};
+use super::words::{self, Member};
+use super::{connection, objects};
+use crate::child::Child;
+use crate::component::{Component, Error, Observation, Scene};
+use crate::components::external;
+use crate::facts::{Facts, References};
+use crate::live::Live;
+use crate::reason::{Problem, Reason};
+use crate::{engine, names, rollout};
+
+/// How soon members that are whole are looked at again, and ones that are not.
+const CALM: Duration = Duration::from_secs(5);
+const BUSY: Duration = Duration::from_millis(500);
+
+/// Kafka, whoever runs it. Messages are in MySQL before they are told, so the spec may change its mind: what the
+/// operator made goes when it is no longer wanted.
+pub struct Kafka;
+
+impl Component for Kafka {
+    type Plan = Plan;
+
+    fn name(&self) -> &'static str {
+        names::KAFKA
+    }
+
+    fn condition(&self) -> &'static str {
+        conditions::KAFKA_READY
+    }
+
+    fn status_field(&self) -> Option<&'static str> {
+        Some("kafka")
+    }
+
+    fn references(&self, spec: &ChatbotDeploymentSpec) -> References {
+        References {
+            secrets: connection::secret(spec).into_iter().collect(),
+            storage_classes: true,
+            identity: true,
+        }
+    }
+
+    fn validate(&self, facts: &Facts) -> Result<Plan, Problem> {
+        plan::validate(facts)
+    }
+
+    fn needs(&self, plan: &Plan, facts: &Facts, _: &Live) -> Vec<String> {
+        match plan {
+            Plan::Managed(_) if !facts.condition_is_true(conditions::IDENTITY_READY) => {
+                vec!["the identity".to_owned()]
+            }
+            Plan::Managed(_) | Plan::External(_) | Plan::Without => Vec::new(),
+        }
+    }
+
+    fn build(&self, plan: &Plan) -> Vec<Child> {
+        match plan {
+            Plan::Managed(managed) => objects::build(managed),
+            Plan::External(_) | Plan::Without => Vec::new(),
+        }
+    }
+
+    async fn observe(&self, plan: &Plan, scene: &Scene<'_>) -> Result<Observation, Error> {
+        match plan {
+            Plan::Managed(managed) => observe_members(managed, scene).await,
+            Plan::External(servers) => Ok(external::KAFKA.observe(servers, scene).await),
+            Plan::Without => Ok(Observation::new(
+                Reason::Ready,
+                "none is wanted: events wait in MySQL, and nobody is told what is new",
+            )),
+        }
+    }
+}
+
+async fn observe_members(plan: &Managed, scene: &Scene<'_>) -> Result<Observation, Error> {
+    let pods = scene.live.pods(names::KAFKA);
+    let members = gather(&scene.context.http, plan, &pods).await;
+    let (mut reason, mut message) = words::say(&members);
+    // What keeps a pod from running says more than that its member is missing.
+    if reason != Reason::Ready {
+        let refused = engine::refused(scene, &plan.name(), plan.replicas, &pods).await?;
+        if let Some((cause, why)) = refused.or_else(|| rollout::hindrance(&pods)) {
+            if reason == Reason::Degraded {
+                message = format!("{message}; {why}");
+            } else {
+                (reason, message) = (cause, why);
+            }
+        }
+    }
+    let calm = reason == Reason::Ready;
+    Ok(Observation {
+        part: ComponentStatuses {
+            kafka: Some(status(plan, &members)),
+            ..ComponentStatuses::default()
+        },
+        look_again: Some(if calm { CALM } else { BUSY }),
+        ..Observation::new(reason, message)
+    })
+}
+
+/// Asks all agents at once.
+async fn gather(http: &reqwest::Client, plan: &Managed, pods: &[&Pod]) -> Vec<Member> {
+    let asked = plan.members().map(|name| async move {
+        let pod = pods.iter().find(|pod| pod.name_any() == name);
+        let facts = match pod {
+            Some(pod) => engine::ask(http, pod, ports::KAFKA_AGENT, &plan.token).await,
+            None => None,
+        };
+        Member { name, facts }
+    });
+    join_all(asked).await
+}
+
+fn status(plan: &Managed, members: &[Member]) -> EngineStatus {
+    let in_step = members
+        .iter()
+        .filter(|member| member.facts.as_ref().is_some_and(|facts| facts.in_step()))
+        .count();
+    let leader = words::leader(members);
+    EngineStatus {
+        version: Some(plan.version.clone()),
+        primary: leader.map(str::to_owned),
+        ready: Some(format!("{in_step}/{}", members.len())),
+        members: members
+            .iter()
+            .map(|member| {
+                let facts = member.facts.as_ref();
+                let state = match facts.map(|facts| (&facts.server, facts.in_step())) {
+                    Some((_, true)) => "in step",
+                    Some((Some(_), false)) => "joining",
+                    Some((None, _)) | None => "Unknown",
+                };
+                let role = if leader == Some(member.name.as_str()) {
+                    "LEADER"
+                } else {
+                    "FOLLOWER"
+                };
+                MemberStatus {
+                    name: member.name.clone(),
+                    state: state.to_owned(),
+                    role: facts.and_then(MemberFacts::leader).map(|_| role.to_owned()),
+                }
+            })
+            .collect(),
+    }
+}

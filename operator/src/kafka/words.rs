@@ -1,0 +1,137 @@
+//! What the members' facts mean for a person: the reason of the condition, and a sentence.
+
+use std::collections::BTreeMap;
+
+use super::facts::MemberFacts;
+use crate::reason::Reason;
+
+/// A declared member, and what its agent tells.
+pub(super) struct Member {
+    pub(super) name: String,
+    pub(super) facts: Option<MemberFacts>,
+}
+
+/// Who leads the quorum, as most members see it: one that was cut off believes the old leader for a while.
+pub(super) fn leader(members: &[Member]) -> Option<&str> {
+    let mut votes: BTreeMap<&str, usize> = BTreeMap::new();
+    for facts in members.iter().filter_map(|member| member.facts.as_ref()) {
+        if let Some(leader) = facts.leader() {
+            *votes.entry(leader).or_default() += 1;
+        }
+    }
+    let (leader, _) = votes.into_iter().max_by_key(|(_, count)| *count)?;
+    Some(leader)
+}
+
+/// Says how they are.
+pub(super) fn say(members: &[Member]) -> (Reason, String) {
+    let all = members.len();
+    let missing: Vec<&str> = members
+        .iter()
+        .filter(|member| !member.facts.as_ref().is_some_and(MemberFacts::in_step))
+        .map(|member| member.name.as_str())
+        .collect();
+    // Writes wait for two copies where there are three.
+    let serving = all - missing.len() > all / 2;
+    let formed = members
+        .iter()
+        .any(|member| member.facts.as_ref().is_some_and(|facts| facts.voter));
+    let (reason, mut message) = match leader(members) {
+        Some(leader) if missing.is_empty() => (
+            Reason::Ready,
+            format!("{leader} leads, {all} of {all} members are in step"),
+        ),
+        Some(leader) if serving => (
+            Reason::Degraded,
+            format!("{leader} leads; not in step: {}", missing.join(", ")),
+        ),
+        _ if formed => (
+            Reason::NoPrimary,
+            format!(
+                "no writes are taken at the moment; not in step: {}",
+                missing.join(", ")
+            ),
+        ),
+        _ => (
+            Reason::Starting,
+            format!("waiting for {} to start", missing.join(", ")),
+        ),
+    };
+    for facts in members.iter().filter_map(|member| member.facts.as_ref()) {
+        if let Some(problem) = &facts.problem {
+            message.push_str(&format!("; {}: {problem}", facts.member));
+        }
+    }
+    (reason, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kafka::facts::ServerFacts;
+
+    fn member(ordinal: u8, leader: Option<u8>, behind: u32) -> Member {
+        let name = |ordinal| format!("shop-kafka-{ordinal}");
+        Member {
+            name: name(ordinal),
+            facts: Some(MemberFacts {
+                member: name(ordinal),
+                voter: true,
+                server: leader.map(|leader| ServerFacts {
+                    leader: Some(name(leader)),
+                    voting: true,
+                    serving: true,
+                    behind,
+                }),
+                ..MemberFacts::default()
+            }),
+        }
+    }
+
+    #[test]
+    fn all_in_step_is_ready() {
+        let members = [0, 1, 2].map(|ordinal| member(ordinal, Some(1), 0));
+        let (reason, message) = say(&members);
+        assert_eq!(reason, Reason::Ready);
+        assert_eq!(message, "shop-kafka-1 leads, 3 of 3 members are in step");
+    }
+
+    #[test]
+    fn one_that_is_behind_or_silent_is_named_and_two_are_no_writes() {
+        let silent = |ordinal| Member {
+            facts: None,
+            ..member(ordinal, None, 0)
+        };
+        let members = [
+            member(0, Some(0), 0),
+            member(1, Some(0), 0),
+            member(2, Some(0), 4),
+        ];
+        let (reason, message) = say(&members);
+        assert_eq!(reason, Reason::Degraded);
+        assert_eq!(message, "shop-kafka-0 leads; not in step: shop-kafka-2");
+        let members = [member(0, Some(0), 0), silent(1), silent(2)];
+        let (reason, message) = say(&members);
+        assert_eq!(reason, Reason::NoPrimary);
+        assert!(message.ends_with("shop-kafka-1, shop-kafka-2"));
+    }
+
+    #[test]
+    fn one_that_was_cut_off_is_not_believed() {
+        let members = [
+            member(0, Some(0), 0),
+            member(1, Some(2), 0),
+            member(2, Some(2), 0),
+        ];
+        assert_eq!(leader(&members), Some("shop-kafka-2"));
+    }
+
+    #[test]
+    fn before_there_was_a_quorum_it_starts() {
+        let fresh = |ordinal| Member {
+            facts: Some(MemberFacts::default()),
+            ..member(ordinal, None, 0)
+        };
+        assert_eq!(say(&[0, 1, 2].map(fresh)).0, Reason::Starting);
+    }
+}
