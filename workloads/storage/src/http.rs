@@ -20,7 +20,7 @@ use chatbot_runtime::extract::{IdempotencyKey, Json, Path, Query};
 use uuid::Uuid;
 
 use crate::service::{Conversations, Error};
-use crate::store::webhooks::WebhookStore;
+use crate::store::deliveries::DeliveryStore;
 use crate::store::{self, Store};
 use crate::webhooks::Webhooks;
 use crate::webhooks::address::Rules;
@@ -38,7 +38,7 @@ pub struct AppState<S> {
     pub auth: InternalAuth,
 }
 
-impl<S: Store + WebhookStore + Clone> AppState<S> {
+impl<S: Store + DeliveryStore + Clone> AppState<S> {
     /// Makes it, with webhooks in the store of the conversations; `told` says whether there is a log of events.
     pub fn new(
         conversations: Arc<Conversations<S>>,
@@ -86,7 +86,7 @@ impl<S> FromRef<AppState<S>> for Arc<Webhooks<S>> {
 type All<S> = State<Arc<Conversations<S>>>;
 
 /// All routes of the workload.
-pub fn router<S: Store + WebhookStore>(state: AppState<S>) -> Router {
+pub fn router<S: Store + DeliveryStore>(state: AppState<S>) -> Router {
     Router::new()
         .route(storage::TURNS, post(begin::<S>))
         .route(storage::TURN, get(turn::<S>))

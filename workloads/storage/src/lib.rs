@@ -38,8 +38,8 @@ use crypto::Ring;
 use http::AppState;
 use relay::Relay;
 use service::Conversations;
+use store::deliveries::DeliveryStore;
 use store::outbox::Outbox;
-use store::webhooks::WebhookStore;
 use store::{Events, MysqlStore, Store};
 use webhooks::Webhooks;
 use webhooks::address::Rules;
@@ -128,7 +128,7 @@ pub fn service(config: Config, context: &Context) -> Result<Service, ConfigError
 
 /// Wires the workload with a store of the caller's, a cache where there is one, and a log of events where there is one:
 /// nothing may have been appended to a log in this process before.
-pub fn wire<S: Store + WebhookStore + Clone>(
+pub fn wire<S: Store + DeliveryStore + Clone>(
     store: S,
     ring: Ring,
     cache: Option<Cache>,
@@ -151,7 +151,7 @@ pub fn wire<S: Store + WebhookStore + Clone>(
 }
 
 /// Adds what tells webhooks of the events of `log`.
-fn telling_webhooks<S: Store + WebhookStore>(
+fn telling_webhooks<S: Store + DeliveryStore>(
     service: Service,
     webhooks: Arc<Webhooks<S>>,
     log: Arc<dyn EventLog>,

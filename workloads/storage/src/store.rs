@@ -4,6 +4,7 @@
 //! method may run its transaction again after a commit whose outcome is unknown, so each is written
 //! to find its own traces and change nothing more.
 
+pub mod deliveries;
 mod event;
 mod mysql;
 pub mod outbox;

@@ -5,16 +5,17 @@
 
 pub mod address;
 pub mod consumer;
+mod request;
 pub mod schedule;
 pub mod sender;
+mod show;
 pub mod signature;
 
 use std::sync::Arc;
 
 use chatbot_api::conversations::Page;
 use chatbot_api::webhooks::{
-    AttemptOut, DeliveryOut, DeliveryStatus, DisabledReason, TEST, WebhookIn, WebhookOut,
-    WebhookPatchIn,
+    DeliveryOut, DeliveryStatus, TEST, WebhookIn, WebhookOut, WebhookPatchIn,
 };
 use chatbot_contract::events::Kind;
 use jiff::Timestamp;
@@ -26,11 +27,11 @@ use uuid::Uuid;
 use crate::crypto::{self, DataKey, Place, WebhookPart};
 use crate::cursor::{self, DeliveryCursor};
 use crate::service::{self, Conversations, keys::Keys};
-use crate::store::webhooks::{
-    Added, Changes, DeliveryRow, NewDelivery, NewWebhook, WebhookRow, WebhookStore,
-};
+use crate::store::deliveries::{DeliveryStore, NewDelivery};
+use crate::store::webhooks::{Added, Changes, NewWebhook, WebhookRow};
 use crate::store::{self, Store};
 use address::Rules;
+use show::{delivery, opened};
 use signature::Secret;
 
 /// Most webhooks of a user.
@@ -102,7 +103,7 @@ pub struct Webhooks<S> {
     added: Arc<Notify>,
 }
 
-impl<S: Store + WebhookStore> Webhooks<S> {
+impl<S: Store + DeliveryStore> Webhooks<S> {
     /// Makes the service, with the store and the keys of these conversations.
     pub fn new(conversations: &Conversations<S>, rules: Rules, told: bool) -> Self
     where
@@ -378,54 +379,4 @@ fn checked_description(text: &str) -> Result<(), Error> {
 
 fn seal(key: &DataKey, webhook: Uuid, part: WebhookPart, text: &str) -> Vec<u8> {
     key.seal(Place::Webhook { webhook, part }, text)
-}
-
-fn opened(key: &DataKey, row: WebhookRow) -> Result<WebhookOut, Error> {
-    let open = |part, sealed: &[u8]| {
-        let webhook = row.id;
-        key.open(Place::Webhook { webhook, part }, sealed)
-    };
-    let time = |at: Option<i64>| at.map(Timestamp::from_millisecond).transpose();
-    let names = row.events.split(',').filter(|name| !name.is_empty());
-    let until = row.old_secret_until.filter(|until| now() < *until);
-    Ok(WebhookOut {
-        id: row.id,
-        url: open(WebhookPart::Url, &row.url)?,
-        events: names.map(str::to_owned).collect(),
-        description: open(WebhookPart::Description, &row.description)?,
-        disabled: row.disabled_reason.is_some(),
-        disabled_reason: row.disabled_reason.as_deref().map(DisabledReason::parse),
-        created_at: Timestamp::from_millisecond(row.created_at)?,
-        last_success_at: time(row.last_success_at)?,
-        secret: None,
-        old_secret_until: time(until)?,
-    })
-}
-
-fn delivery(row: DeliveryRow) -> Result<DeliveryOut, Error> {
-    let status = match (row.due_at, row.delivered) {
-        (_, true) => DeliveryStatus::Delivered,
-        (Some(_), false) => DeliveryStatus::Waiting,
-        (None, false) => DeliveryStatus::Failed,
-    };
-    let last_attempt = match row.attempted_at {
-        Some(at) => Some(AttemptOut {
-            at: Timestamp::from_millisecond(at)?,
-            latency_ms: row.latency_ms.unwrap_or_default(),
-            http_status: row.http_status,
-            problem: row.problem,
-        }),
-        None => None,
-    };
-    let next = row.due_at.map(Timestamp::from_millisecond).transpose()?;
-    Ok(DeliveryOut {
-        id: row.id,
-        webhook_id: row.event_id.to_string(),
-        kind: row.kind,
-        status,
-        created_at: Timestamp::from_millisecond(row.created_at)?,
-        attempts: row.attempts,
-        last_attempt,
-        next_attempt_at: next,
-    })
 }

@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use super::AppState;
 use crate::service;
-use crate::store::webhooks::WebhookStore;
+use crate::store::deliveries::DeliveryStore;
 use crate::store::{self, Store};
 use crate::webhooks::{Error, Webhooks};
 
@@ -26,7 +26,7 @@ type All<S> = State<Arc<Webhooks<S>>>;
 /// When to ask for another test message.
 const TEST_AGAIN: std::time::Duration = std::time::Duration::from_secs(60);
 
-pub(super) fn routes<S: Store + WebhookStore>() -> Router<AppState<S>> {
+pub(super) fn routes<S: Store + DeliveryStore>() -> Router<AppState<S>> {
     Router::new()
         .route(storage::WEBHOOKS, get(list::<S>).post(create::<S>))
         .route(
@@ -38,7 +38,7 @@ pub(super) fn routes<S: Store + WebhookStore>() -> Router<AppState<S>> {
         .route(storage::WEBHOOK_DELIVERIES, get(deliveries::<S>))
 }
 
-async fn create<S: Store + WebhookStore>(
+async fn create<S: Store + DeliveryStore>(
     State(all): All<S>,
     caller: Caller,
     Json(request): Json<WebhookIn>,
@@ -47,14 +47,14 @@ async fn create<S: Store + WebhookStore>(
     Ok((StatusCode::CREATED, axum::Json(created)))
 }
 
-async fn list<S: Store + WebhookStore>(
+async fn list<S: Store + DeliveryStore>(
     State(all): All<S>,
     caller: Caller,
 ) -> Result<axum::Json<Page<WebhookOut>>, ApiError> {
     Ok(axum::Json(all.list(caller.user).await?))
 }
 
-async fn read<S: Store + WebhookStore>(
+async fn read<S: Store + DeliveryStore>(
     State(all): All<S>,
     caller: Caller,
     Path(id): Path<Uuid>,
@@ -62,7 +62,7 @@ async fn read<S: Store + WebhookStore>(
     Ok(axum::Json(all.get(caller.user, id).await?))
 }
 
-async fn change<S: Store + WebhookStore>(
+async fn change<S: Store + DeliveryStore>(
     State(all): All<S>,
     caller: Caller,
     Path(id): Path<Uuid>,
@@ -71,7 +71,7 @@ async fn change<S: Store + WebhookStore>(
     Ok(axum::Json(all.change(caller.user, id, request).await?))
 }
 
-async fn delete<S: Store + WebhookStore>(
+async fn delete<S: Store + DeliveryStore>(
     State(all): All<S>,
     caller: Caller,
     Path(id): Path<Uuid>,
@@ -80,7 +80,7 @@ async fn delete<S: Store + WebhookStore>(
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn rotate<S: Store + WebhookStore>(
+async fn rotate<S: Store + DeliveryStore>(
     State(all): All<S>,
     caller: Caller,
     Path(id): Path<Uuid>,
@@ -88,7 +88,7 @@ async fn rotate<S: Store + WebhookStore>(
     Ok(axum::Json(all.rotate(caller.user, id).await?))
 }
 
-async fn test<S: Store + WebhookStore>(
+async fn test<S: Store + DeliveryStore>(
     State(all): All<S>,
     caller: Caller,
     Path(id): Path<Uuid>,
@@ -97,7 +97,7 @@ async fn test<S: Store + WebhookStore>(
     Ok((StatusCode::ACCEPTED, axum::Json(delivery)))
 }
 
-async fn deliveries<S: Store + WebhookStore>(
+async fn deliveries<S: Store + DeliveryStore>(
     State(all): All<S>,
     caller: Caller,
     Path(id): Path<Uuid>,

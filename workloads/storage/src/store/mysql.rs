@@ -5,6 +5,7 @@
 //! under it is current, because sessions run at READ COMMITTED.
 
 mod delete;
+mod deliveries;
 mod outbox;
 mod rows;
 mod turns;

@@ -4,6 +4,7 @@
 //! of them: what it has read is still so when it commits. That gives `seq`, too, and the order of
 //! events.
 
+mod deliveries;
 mod outbox;
 mod rows;
 mod turns;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{Webhooks, now};
-use crate::store::webhooks::{Listening, NewDelivery, WebhookStore};
+use crate::store::deliveries::{DeliveryStore, Listening, NewDelivery};
 use crate::store::{self, Store};
 
 /// Events older than this make no messages, in milliseconds: messages are remembered for longer
@@ -28,7 +28,7 @@ pub struct Consumer<S>(
     pub Arc<Webhooks<S>>,
 );
 
-impl<S: Store + WebhookStore> Handler for Consumer<S> {
+impl<S: Store + DeliveryStore> Handler for Consumer<S> {
     type Error = store::Error;
 
     async fn handle(&self, events: &[Event]) -> Result<(), store::Error> {
@@ -93,7 +93,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::{body, wants};
-    use crate::store::webhooks::Listening;
+    use crate::store::deliveries::Listening;
 
     fn event(kind: Kind) -> Event {
         Event {

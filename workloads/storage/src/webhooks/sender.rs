@@ -15,28 +15,20 @@ use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use reqwest::StatusCode;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use tokio::task::{JoinError, JoinSet};
-use url::Url;
 
-use super::address::{Refused, Resolver};
-use super::signature::{self, Secret};
+use super::request::{Answer, Requests};
 use super::{Error, Webhooks, now, schedule};
 use crate::crypto::{Place, WebhookPart};
 use crate::store::Store;
-use crate::store::webhooks::{Attempted, DeliveryRow, Round, WebhookRow, WebhookStore};
+use crate::store::deliveries::{Attempted, DeliveryRow, DeliveryStore, Round};
+use crate::store::webhooks::WebhookRow;
 
 /// Endpoints that a process sends to at once.
 const PLACES: usize = 64;
 
 /// Messages that one endpoint gets at once.
 const AT_ONCE: u32 = 8;
-
-/// How long a request may take, as the specification recommends.
-const TIMEOUT: Duration = Duration::from_secs(15);
-
-/// How long a connection may take.
-const CONNECT: Duration = Duration::from_secs(5);
 
 /// How long an endpoint is taken for, in milliseconds: for one round, and to store what became of it.
 const LEASE: i64 = 45_000;
@@ -53,7 +45,7 @@ const SWEEP: Duration = Duration::from_secs(600);
 /// Sends messages. Clones share everything.
 pub struct Sender<S> {
     webhooks: Arc<Webhooks<S>>,
-    http: reqwest::Client,
+    requests: Requests,
     attempts: Family<Outcome, Counter>,
     disabled: Family<Reason, Counter>,
 }
@@ -68,26 +60,18 @@ struct Reason {
     reason: &'static str,
 }
 
-/// What an endpoint answered, or why it did not.
-struct Answer {
-    status: Option<StatusCode>,
-    problem: Option<&'static str>,
-    /// Seconds after which it wants to be asked again.
-    wish: Option<i64>,
-}
-
 impl<S> Clone for Sender<S> {
     fn clone(&self) -> Self {
         Self {
             webhooks: Arc::clone(&self.webhooks),
-            http: self.http.clone(),
+            requests: self.requests.clone(),
             attempts: self.attempts.clone(),
             disabled: self.disabled.clone(),
         }
     }
 }
 
-impl<S: Store + WebhookStore> Sender<S> {
+impl<S: Store + DeliveryStore> Sender<S> {
     /// Makes the sender of a process, and registers its metrics.
     pub fn new(webhooks: Arc<Webhooks<S>>, context: &Context) -> Self {
         let attempts: Family<Outcome, Counter> = Family::default();
@@ -98,20 +82,9 @@ impl<S: Store + WebhookStore> Sender<S> {
             let help = "Webhooks that were disabled because their endpoint is gone or kept failing";
             registry.register("webhooks_disabled", help, disabled.clone());
         });
-        let http = reqwest::Client::builder()
-            .user_agent(concat!("chatbot-webhooks/", env!("CARGO_PKG_VERSION")))
-            .dns_resolver(Arc::new(Resolver(webhooks.rules.clone())))
-            .redirect(reqwest::redirect::Policy::none())
-            // A proxy would look names up by itself.
-            .no_proxy()
-            .connect_timeout(CONNECT)
-            .timeout(TIMEOUT)
-            .pool_idle_timeout(Duration::from_secs(15))
-            .build()
-            .expect("a client with such settings can be made");
         Self {
+            requests: Requests::new(webhooks.rules.clone()),
             webhooks,
-            http,
             attempts,
             disabled,
         }
@@ -188,14 +161,17 @@ impl<S: Store + WebhookStore> Sender<S> {
         let secrets = self.webhooks.secrets(&key, webhook)?;
         let attempts = due.iter().map(|message| async {
             let (at, begun) = (now(), Instant::now());
-            let answer = self.send(&url, &secrets, message).await;
+            let answer = self.requests.send(&url, &secrets, message).await;
             self.judge(webhook, message, &answer, at, begun.elapsed())
         });
         let judged = join_all(attempts).await;
-        let disable = judged.iter().find_map(|(_, disable)| *disable);
+        let mut disable = judged.iter().find_map(|(_, disable)| *disable);
         let attempts: Vec<_> = judged.into_iter().map(|(attempt, _)| attempt).collect();
         let taken = attempts.iter().filter(|attempt| attempt.delivered);
         let success_at = taken.map(|attempt| attempt.attempted_at).max();
+        if success_at.is_some() && disable == Some(DisabledReason::Failing) {
+            disable = None;
+        }
         let streak = match success_at {
             None if !attempts.is_empty() => webhook.streak.saturating_add(1),
             None => webhook.streak,
@@ -219,42 +195,6 @@ impl<S: Store + WebhookStore> Sender<S> {
             self.disabled.get_or_create(&Reason { reason }).inc();
         }
         Ok(())
-    }
-
-    async fn send(&self, url: &str, secrets: &[Secret], message: &DeliveryRow) -> Answer {
-        let none = |problem| Answer {
-            status: None,
-            problem: Some(problem),
-            wish: None,
-        };
-        // What is allowed may have changed since the webhook was made.
-        let Ok(url) = Url::parse(url) else {
-            return none("connection_failed");
-        };
-        if self.webhooks.rules.check(&url).is_err() {
-            return none("address_not_allowed");
-        }
-        let (id, timestamp) = (message.event_id.to_string(), now() / 1000);
-        let signature = signature::header(secrets, &id, timestamp, &message.body);
-        let request = self
-            .http
-            .post(url)
-            .header(CONTENT_TYPE, "application/json")
-            .header("webhook-id", id)
-            .header("webhook-timestamp", timestamp)
-            .header("webhook-signature", signature)
-            .body(message.body.clone());
-        match request.send().await {
-            // Nobody needs the body, so it is not read.
-            Ok(response) => Answer {
-                status: Some(response.status()),
-                problem: None,
-                wish: wish(response.headers()),
-            },
-            Err(error) if is_refused(&error) => none("address_not_allowed"),
-            Err(error) if error.is_timeout() => none("timeout"),
-            Err(_) => none("connection_failed"),
-        }
     }
 
     /// Says what becomes of a message, and of its webhook.
@@ -305,21 +245,4 @@ fn go_on(ended: Result<(), JoinError>) {
     {
         std::panic::resume_unwind(panic);
     }
-}
-
-/// `Retry-After` in seconds (RFC 9110 section 10.2.3); a date is left aside.
-fn wish(headers: &HeaderMap) -> Option<i64> {
-    headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()
-}
-
-/// Whether a name stands for nothing that is allowed.
-fn is_refused(error: &reqwest::Error) -> bool {
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        if let Some(Refused::Address(_)) = error.downcast_ref() {
-            return true;
-        }
-        cause = error.source();
-    }
-    false
 }

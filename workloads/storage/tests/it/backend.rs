@@ -4,8 +4,8 @@ mod mysql;
 mod sqlite;
 
 use chatbot_storage::store::Store;
+use chatbot_storage::store::deliveries::DeliveryStore;
 use chatbot_storage::store::outbox::Outbox;
-use chatbot_storage::store::webhooks::WebhookStore;
 use uuid::Uuid;
 
 pub(crate) use mysql::OnMysql;
@@ -14,7 +14,7 @@ pub(crate) use sqlite::OnSqlite;
 /// A database of a test's own. Statements are in words that both understand.
 pub(crate) trait Backend: Sized {
     /// The adapter under test.
-    type Store: Store + Outbox + WebhookStore + Clone;
+    type Store: Store + Outbox + DeliveryStore + Clone;
 
     async fn new() -> Self;
 

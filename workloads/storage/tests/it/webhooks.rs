@@ -1,29 +1,24 @@
 //! Webhooks: from an event to a message that arrives, whatever the endpoint does.
 
-use std::sync::Arc;
-use std::time::Duration;
+mod bed;
 
 use chatbot_api::webhooks::{
     DeliveryOut, DeliveryStatus, DisabledReason, WebhookIn, WebhookOut, WebhookPatchIn,
 };
-use chatbot_contract::Workload;
-use chatbot_contract::events::{Event, Kind, VERSION};
-use chatbot_runtime::context::Context;
-use chatbot_runtime::events::Handler as _;
+use chatbot_contract::events::{Event, Kind};
 use chatbot_storage::store;
-use chatbot_storage::store::webhooks::WebhookStore as _;
+use chatbot_storage::store::deliveries::DeliveryStore as _;
 use chatbot_storage::webhooks::address::Rules;
-use chatbot_storage::webhooks::consumer::{Consumer, OLDEST};
-use chatbot_storage::webhooks::sender::{KEPT, Sender};
+use chatbot_storage::webhooks::consumer::OLDEST;
+use chatbot_storage::webhooks::sender::KEPT;
 use chatbot_storage::webhooks::{Error, WEBHOOKS, Webhooks};
 use chatbot_testkit::receiver::{Act, Receiver};
 use jiff::Timestamp;
 use reqwest::StatusCode;
-use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use crate::backend::{Backend, literal, suite};
-use crate::fixture::Fixture;
+use bed::{Bed, PAUSE, local, request};
 
 suite!(
     an_event_arrives_once_and_signed_however_often_it_is_told,
@@ -32,7 +27,9 @@ suite!(
     during_a_rotation_both_secrets_sign_and_then_only_the_new_one,
     an_endpoint_that_is_gone_is_disabled_and_can_be_enabled,
     an_endpoint_that_took_nothing_in_all_attempts_is_disabled_and_goes_on_when_enabled,
+    an_endpoint_that_takes_something_is_not_disabled_for_what_it_did_not,
     a_redirection_is_not_followed,
+    a_name_is_sent_to_only_while_its_address_is_allowed,
     an_endpoint_that_hangs_holds_nobody_up,
     an_endpoint_of_a_dead_sender_is_taken_by_another_one,
     what_is_asked_for_is_checked,
@@ -40,132 +37,6 @@ suite!(
     nothing_of_a_webhook_can_be_read_in_the_database,
     old_messages_are_removed,
 );
-
-/// Nobody tells when a row changes: it is looked at again after this time.
-const PAUSE: Duration = Duration::from_millis(20);
-
-/// What the workload does with webhooks; the sender ends when the value is dropped.
-struct Bed<B: Backend> {
-    fixture: Fixture<B>,
-    webhooks: Arc<Webhooks<B::Store>>,
-    consumer: Consumer<B::Store>,
-    sending: JoinHandle<()>,
-}
-
-impl<B: Backend> Drop for Bed<B> {
-    fn drop(&mut self) {
-        self.sending.abort();
-    }
-}
-
-fn local() -> Rules {
-    Rules {
-        webhooks_allow_http: true,
-        webhooks_allowed_networks: vec!["127.0.0.0/8".parse().unwrap()],
-    }
-}
-
-fn request(url: &str) -> WebhookIn {
-    WebhookIn {
-        url: url.to_owned(),
-        events: Vec::new(),
-        description: String::new(),
-    }
-}
-
-impl<B: Backend> Bed<B> {
-    async fn new() -> Self {
-        // Another test of this process may have been first.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let fixture = Fixture::<B>::new().await;
-        let webhooks = Arc::new(Webhooks::new(&fixture.all, local(), true));
-        let context = Context::new(Workload::Storage);
-        let sender = Sender::new(Arc::clone(&webhooks), &context);
-        let sending = tokio::spawn(async move { sender.run(&context.shutdown).await });
-        Self {
-            fixture,
-            consumer: Consumer(Arc::clone(&webhooks)),
-            webhooks,
-            sending,
-        }
-    }
-
-    async fn webhook(&self, receiver: &Receiver) -> WebhookOut {
-        let request = request(&receiver.url());
-        self.webhooks
-            .create(self.fixture.user, request)
-            .await
-            .unwrap()
-    }
-
-    fn event(&self) -> Event {
-        Event {
-            id: Uuid::now_v7(),
-            version: VERSION,
-            time: Timestamp::now(),
-            user_id: self.fixture.user,
-            conversation_id: Uuid::now_v7(),
-            seq: 3,
-            kind: Kind::ConversationDeleted {},
-        }
-    }
-
-    async fn tell(&self, events: &[Event]) {
-        self.consumer.handle(events).await.unwrap();
-    }
-
-    async fn read(&self, webhook: Uuid) -> WebhookOut {
-        self.webhooks.get(self.fixture.user, webhook).await.unwrap()
-    }
-
-    async fn deliveries(&self, webhook: Uuid) -> Vec<DeliveryOut> {
-        let page = self
-            .webhooks
-            .deliveries(self.fixture.user, webhook, None, None);
-        page.await.unwrap().data
-    }
-
-    /// Waits until the newest message to a webhook stands like this after so many attempts.
-    async fn newest(&self, webhook: Uuid, status: DeliveryStatus, attempts: u32) -> DeliveryOut {
-        loop {
-            let newest = self.deliveries(webhook).await.into_iter().next();
-            if let Some(newest) = newest
-                && (newest.status, newest.attempts) == (status, attempts)
-            {
-                return newest;
-            }
-            tokio::time::sleep(PAUSE).await;
-        }
-    }
-
-    async fn disabled(&self, webhook: Uuid) -> DisabledReason {
-        loop {
-            if let Some(reason) = self.read(webhook).await.disabled_reason {
-                return reason;
-            }
-            tokio::time::sleep(PAUSE).await;
-        }
-    }
-
-    async fn enable(&self, webhook: Uuid) -> WebhookOut {
-        let request = WebhookPatchIn {
-            disabled: Some(false),
-            ..WebhookPatchIn::default()
-        };
-        let changed = self.webhooks.change(self.fixture.user, webhook, request);
-        changed.await.unwrap()
-    }
-
-    /// Lets everything that waits be due.
-    async fn let_time_pass(&self) {
-        for statement in [
-            "UPDATE webhook_deliveries SET due_at = 1 WHERE due_at IS NOT NULL",
-            "UPDATE webhooks SET held_until = 0, wake_at = 1",
-        ] {
-            self.fixture.backend.execute(statement.to_owned()).await;
-        }
-    }
-}
 
 async fn an_event_arrives_once_and_signed_however_often_it_is_told<B: Backend>() {
     let bed = Bed::<B>::new().await;
@@ -348,6 +219,48 @@ async fn a_redirection_is_not_followed<B: Backend>() {
     bed.tell(&[bed.event()]).await;
     let waiting = bed.newest(webhook.id, DeliveryStatus::Waiting, 1).await;
     assert_eq!(waiting.last_attempt.unwrap().http_status, Some(307));
+    assert_eq!(receiver.received().len(), 1);
+}
+
+async fn an_endpoint_that_takes_something_is_not_disabled_for_what_it_did_not<B: Backend>() {
+    let bed = Bed::<B>::new().await;
+    let receiver = Receiver::start(Act::Answer(StatusCode::NOT_FOUND))
+        .await
+        .unwrap();
+    let webhook = bed.webhook(&receiver).await;
+    bed.tell(&[bed.event()]).await;
+    bed.newest(webhook.id, DeliveryStatus::Waiting, 1).await;
+    receiver.act(Act::Answer(StatusCode::OK));
+    bed.tell(&[bed.event()]).await;
+    bed.newest(webhook.id, DeliveryStatus::Delivered, 1).await;
+    receiver.act(Act::Answer(StatusCode::NOT_FOUND));
+    let tried = "UPDATE webhook_deliveries SET attempts = 9 WHERE due_at IS NOT NULL".to_owned();
+    bed.fixture.backend.execute(tried).await;
+    bed.let_time_pass().await;
+    while bed.deliveries(webhook.id).await[1].status != DeliveryStatus::Failed {
+        tokio::time::sleep(PAUSE).await;
+    }
+    assert!(!bed.read(webhook.id).await.disabled);
+}
+
+async fn a_name_is_sent_to_only_while_its_address_is_allowed<B: Backend>() {
+    let bed = Bed::<B>::new().await;
+    let receiver = Receiver::start(Act::Answer(StatusCode::OK)).await.unwrap();
+    let url = receiver.url().replace("127.0.0.1", "localhost");
+    let user = bed.fixture.user;
+    let webhook = bed.webhooks.create(user, request(&url)).await.unwrap();
+    bed.tell(&[bed.event()]).await;
+    bed.newest(webhook.id, DeliveryStatus::Delivered, 1).await;
+
+    // As when a name comes to stand for another address.
+    let bed = bed.with(Rules {
+        webhooks_allowed_networks: Vec::new(),
+        ..local()
+    });
+    bed.tell(&[bed.event()]).await;
+    let waiting = bed.newest(webhook.id, DeliveryStatus::Waiting, 1).await;
+    let problem = waiting.last_attempt.unwrap().problem;
+    assert_eq!(problem.as_deref(), Some("address_not_allowed"));
     assert_eq!(receiver.received().len(), 1);
 }
 
