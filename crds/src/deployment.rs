@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ChatbotDeploymentStatus, DocumentsSpec, GatewaySpec, KafkaSpec, LlmSpec, LoadBalancerSpec,
-    MailSpec, MysqlSpec, RedisSpec, UserSpec, WorkloadSpec,
+    MailSpec, MysqlSpec, RedisSpec, UserSpec, WebhooksSpec, WorkloadSpec,
 };
 
 /// A whole chat system: load balancer, gateway, chat, user and storage workloads, and the engines
@@ -85,6 +85,10 @@ pub struct ChatbotDeploymentSpec {
     /// The SMTP server for mails to users; without it no address is verified, and nobody can reset a password.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mail: Option<MailSpec>,
+
+    /// Where webhooks of users may be; on the public internet alone when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhooks: Option<WebhooksSpec>,
 
     /// What happens to volumes and the identity Secret when this object is deleted.
     #[serde(default)]

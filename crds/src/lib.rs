@@ -21,6 +21,7 @@ pub mod quantity;
 mod redis;
 mod schema;
 mod status;
+mod webhooks;
 mod workload;
 
 pub use deployment::{ChatbotDeployment, ChatbotDeploymentSpec, DeletionPolicy};
@@ -34,6 +35,7 @@ pub use redis::{ExternalRedis, ManagedRedis, OWNED_REDIS_SETTINGS, RedisSpec, Wi
 pub use status::{
     ChatbotDeploymentStatus, ComponentStatuses, EngineStatus, MemberStatus, WorkloadStatus,
 };
+pub use webhooks::WebhooksSpec;
 pub use workload::{
     GatewaySpec, PodTemplate, RateLimitSpec, Registration, Resources, UserSpec, WorkloadSpec,
 };

@@ -50,6 +50,16 @@ pub(crate) fn servers(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
+/// A list of networks in CIDR (RFC 4632, RFC 4291 section 2.3).
+pub(crate) fn networks(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array",
+        "minItems": 1,
+        "maxItems": 64,
+        "items": {"type": "string", "maxLength": 49},
+    })
+}
+
 /// A list of web origins (RFC 6454 section 6.2).
 pub(crate) fn origins(_: &mut SchemaGenerator) -> Schema {
     json_schema!({

@@ -451,3 +451,13 @@ fn the_samples_are_valid() {
         sample.validate_cel().expect("the sample is accepted");
     }
 }
+
+#[test]
+fn webhooks_may_be_in_networks_that_are_named() {
+    let networks = |networks: Value| [("/spec/webhooks", json!({"allowedNetworks": networks}))];
+    accepts(&networks(json!(["10.20.0.0/16", "fd00:20::/32"])));
+    for bad in ["10.20.0.1", "internal.example.org/8"] {
+        let sentence = "webhooks.allowedNetworks must be networks";
+        rejects(&networks(json!([bad])), sentence);
+    }
+}

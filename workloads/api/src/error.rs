@@ -54,6 +54,8 @@ pub enum ErrorCode {
     /// 409: nobody makes the answer of this turn any more; the same request with the same idempotency key
     /// begins it again.
     Interrupted,
+    /// 409: this user has as many webhooks as one may have.
+    TooManyWebhooks,
     /// 413: the body or the message is too large.
     TooLarge,
     /// 415: the body is not `application/json`.
@@ -91,7 +93,7 @@ impl ErrorCode {
             Self::RegistrationClosed => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
-            Self::EmailTaken | Self::Superseded | Self::Interrupted => 409,
+            Self::EmailTaken | Self::Superseded | Self::Interrupted | Self::TooManyWebhooks => 409,
             Self::TooLarge => 413,
             Self::UnsupportedMediaType => 415,
             Self::IdempotencyKeyReused => 422,

@@ -39,6 +39,17 @@ pub mod storage {
     pub const MESSAGE: &str = "/internal/v1/conversations/{conversation_id}/message";
     /// `GET` the [`crate::usage::UsageOut`] of the caller that a [`crate::usage::UsageIn`] names.
     pub const USAGE: &str = "/internal/v1/usage";
+    /// `GET` the caller's webhooks, or `POST` a [`crate::webhooks::WebhookIn`]; answers 201
+    /// [`crate::webhooks::WebhookOut`].
+    pub const WEBHOOKS: &str = "/internal/v1/webhooks";
+    /// `GET`, `PATCH` with a [`crate::webhooks::WebhookPatchIn`], or `DELETE` one webhook.
+    pub const WEBHOOK: &str = "/internal/v1/webhooks/{webhook_id}";
+    /// `POST` for a new secret; answers [`crate::webhooks::WebhookOut`].
+    pub const WEBHOOK_SECRET: &str = "/internal/v1/webhooks/{webhook_id}/rotate-secret";
+    /// `POST` to have a message sent; answers 202 [`crate::webhooks::DeliveryOut`].
+    pub const WEBHOOK_TEST: &str = "/internal/v1/webhooks/{webhook_id}/test";
+    /// `GET` a page of messages to a webhook, newest first.
+    pub const WEBHOOK_DELIVERIES: &str = "/internal/v1/webhooks/{webhook_id}/deliveries";
 }
 
 /// Paths of the user workload.

@@ -11,6 +11,7 @@ pub mod events;
 pub mod internal;
 pub mod turns;
 pub mod usage;
+pub mod webhooks;
 
 /// Header with the caller's key for a mutating request (draft-ietf-httpapi-idempotency-key-header-07).
 pub const IDEMPOTENCY_KEY: &str = "idempotency-key";

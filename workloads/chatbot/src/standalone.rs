@@ -26,6 +26,7 @@ use chatbot_runtime::sqlite::Database;
 use chatbot_runtime::telemetry;
 use chatbot_storage::archive::Archive;
 use chatbot_storage::documents::Retention;
+use chatbot_storage::webhooks::address::Rules as WebhookRules;
 use chatbot_user::{Identity, Rules, mail};
 
 use crate::runtime::{RunError, listen, stop};
@@ -70,6 +71,9 @@ pub(crate) struct Config {
     /// The way to an SMTP server.
     #[command(flatten)]
     mail: mail::Config,
+    /// Where webhooks may be.
+    #[command(flatten)]
+    webhooks: WebhookRules,
     /// Filter for log lines, in the syntax of tracing's `EnvFilter`.
     #[arg(long, env = environment::LOG, default_value = "warn")]
     log: String,
@@ -147,14 +151,16 @@ fn wire(
     let ring = chatbot_storage::ring(&folder.key_ring())?;
     let documents = chatbot_storage::documents::SqliteDocuments::new(database.clone());
     let archive = Archive::new(store.clone(), documents.clone(), Retention::default());
-    let storage = chatbot_storage::wire(
-        store.clone(),
-        Some(documents),
+    let parts = chatbot_storage::Parts {
+        store: store.clone(),
+        documents: Some(documents),
         ring,
-        None,
-        auth(Workload::Storage),
-        context,
-    );
+        cache: None,
+        webhooks: config.webhooks.clone(),
+        log: Some(log.clone()),
+        auth: auth(Workload::Storage),
+    };
+    let storage = chatbot_storage::wire(parts, context);
     let beginning = archive.clone();
     let storage = chatbot_storage::archiving(storage, archive, log.clone(), context);
     let storage = storage.background("archive's beginning", async move {

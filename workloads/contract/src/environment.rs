@@ -80,6 +80,11 @@ pub const DOCUMENTS_TLS: &str = "CHATBOT_DOCUMENTS_TLS";
 /// Days that transcripts and request logs are kept in the document store; absent: as long as the conversation.
 pub const DOCUMENTS_RETENTION_DAYS: &str = "CHATBOT_DOCUMENTS_RETENTION_DAYS";
 
+/// `true` to let webhooks be at `http` addresses, too: for development.
+pub const WEBHOOKS_ALLOW_HTTP: &str = "CHATBOT_WEBHOOKS_ALLOW_HTTP";
+/// Networks (CIDR) that webhooks may be in although they are not part of the public internet, separated by commas.
+pub const WEBHOOKS_ALLOWED_NETWORKS: &str = "CHATBOT_WEBHOOKS_ALLOWED_NETWORKS";
+
 /// `groq`, `openai-compatible` or `echo`.
 pub const LLM_PROVIDER: &str = "CHATBOT_LLM_PROVIDER";
 /// Base URL of the model API, up to and without `/chat/completions`.

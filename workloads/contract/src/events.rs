@@ -50,6 +50,8 @@ pub enum Group {
     Replay,
     /// The archive in the document store.
     Archive,
+    /// What makes messages to webhooks of them.
+    Webhooks,
 }
 
 impl Group {
@@ -60,6 +62,7 @@ impl Group {
             Self::Readers => "readers",
             Self::Replay => "replay",
             Self::Archive => "archive",
+            Self::Webhooks => "webhooks",
         }
     }
 
@@ -159,6 +162,16 @@ pub enum Kind {
 impl Kind {
     /// The values of `type` that this release knows.
     pub const NAMES: [&str; 3] = ["message.created", "answer.created", "conversation.deleted"];
+
+    /// The value of `type`.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::MessageCreated { .. } => Self::NAMES[0],
+            Self::AnswerCreated { .. } => Self::NAMES[1],
+            Self::ConversationDeleted {} => Self::NAMES[2],
+        }
+    }
 }
 
 #[cfg(test)]
@@ -214,6 +227,7 @@ mod tests {
         ];
         for ((kind, text), name) in forms.into_iter().zip(Kind::NAMES) {
             assert!(text.contains(&format!(r#""type":"{name}""#)));
+            assert_eq!(kind.name(), name);
             let event = event(kind);
             assert_eq!(serde_json::to_string(&event).unwrap(), text);
             assert_eq!(serde_json::from_str::<Event>(&text).unwrap(), event);

@@ -18,6 +18,7 @@ mod stranger;
 pub mod tokens;
 pub mod turn;
 mod usage;
+mod webhooks;
 
 use std::sync::Arc;
 
@@ -270,6 +271,22 @@ pub fn router(state: AppState) -> Router {
             get(conversations::messages),
         )
         .route("/v1/usage", get(usage::read))
+        .route("/v1/webhooks", get(webhooks::list).post(webhooks::create))
+        .route(
+            "/v1/webhooks/{webhook_id}",
+            get(webhooks::read)
+                .patch(webhooks::change)
+                .delete(webhooks::delete),
+        )
+        .route(
+            "/v1/webhooks/{webhook_id}/rotate-secret",
+            post(webhooks::rotate_secret),
+        )
+        .route("/v1/webhooks/{webhook_id}/test", post(webhooks::test))
+        .route(
+            "/v1/webhooks/{webhook_id}/deliveries",
+            get(webhooks::deliveries),
+        )
         .route("/v1/events", get(events::stream))
         .route("/v1/ws", any(socket::upgrade))
         .route("/.well-known/jwks.json", get(accounts::jwks))
@@ -324,7 +341,7 @@ fn cors(origins: &[String]) -> Result<Option<CorsLayer>, ConfigError> {
     Ok(Some(
         CorsLayer::new()
             .allow_origin(allowed)
-            .allow_methods([Method::GET, Method::POST, Method::DELETE])
+            .allow_methods([Method::GET, Method::POST, Method::PATCH, Method::DELETE])
             .allow_headers([
                 header::AUTHORIZATION,
                 header::CONTENT_TYPE,

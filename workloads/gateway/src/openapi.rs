@@ -9,7 +9,7 @@ use utoipa::{Modify, OpenApi};
 
 use crate::accounts::mailed;
 use crate::socket::frames::{ClientFrame, ServerFrame};
-use crate::{accounts, chat, conversations, events, usage};
+use crate::{accounts, chat, conversations, events, usage, webhooks};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -28,7 +28,10 @@ use crate::{accounts, chat, conversations, events, usage};
         mailed::send_verification, mailed::verify, mailed::send_reset, mailed::set_password,
         chat::chat, chat::resume, chat::cancel,
         conversations::list, conversations::read, conversations::delete, conversations::messages,
-        events::stream, usage::read
+        usage::read,
+        webhooks::create, webhooks::list, webhooks::read, webhooks::change, webhooks::delete,
+        webhooks::rotate_secret, webhooks::test, webhooks::deliveries,
+        events::stream
     ),
     components(schemas(ClientFrame, ServerFrame)),
     security(("access_token" = [])),

@@ -150,6 +150,11 @@ impl Client {
         self.call(Method::PUT, path, parameters)
     }
 
+    /// Prepares a `PATCH`, which must be of absolute values: like every method but `POST` it may be tried again.
+    pub fn patch(&self, path: &str, parameters: &[Uuid]) -> Call<'_> {
+        self.call(Method::PATCH, path, parameters)
+    }
+
     /// Prepares a `DELETE`.
     pub fn delete(&self, path: &str, parameters: &[Uuid]) -> Call<'_> {
         self.call(Method::DELETE, path, parameters)

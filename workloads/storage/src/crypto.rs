@@ -15,6 +15,7 @@
 //! | data key | the ring's key | `chatbot/1/data-key/`, user id (16), ring key id |
 //! | message | the user's data key | `chatbot/1/message/`, conversation id (16), message id (16), role (1) |
 //! | title | the user's data key | `chatbot/1/title/`, conversation id (16) |
+//! | of a webhook | the user's data key | `chatbot/1/webhook/`, webhook id (16), which (1) |
 //!
 //! A data key is 32 random bytes; it is wrapped by the current key of the deployment's ring when it
 //! is made, and unwrapped by whichever key of the ring wrapped it. Destroying a user's row in
@@ -27,7 +28,7 @@ mod ring;
 mod seal;
 
 pub use ring::{Ring, WrappedKey};
-pub use seal::{DataKey, Place};
+pub use seal::{DataKey, Place, WebhookPart};
 
 /// Why something cannot be encrypted or read.
 #[derive(Debug, thiserror::Error)]

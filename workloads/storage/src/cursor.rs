@@ -64,9 +64,30 @@ impl MessageCursor {
     }
 }
 
+/// Place in the list of messages to a webhook, newest first: the id of the last one of the page before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeliveryCursor(pub Uuid);
+
+impl DeliveryCursor {
+    /// The text for the caller.
+    #[must_use]
+    pub fn encode(self) -> String {
+        URL_SAFE_NO_PAD.encode(self.0.as_bytes())
+    }
+
+    /// Reads what [`Self::encode`] wrote.
+    ///
+    /// # Errors
+    /// Fails on any other text.
+    pub fn decode(text: &str) -> Result<Self, Invalid> {
+        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| Invalid)?;
+        Uuid::from_slice(&bytes).map(Self).map_err(|_| Invalid)
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{ConversationCursor, Invalid, MessageCursor};
+    use super::{ConversationCursor, DeliveryCursor, Invalid, MessageCursor};
     use uuid::Uuid;
 
     #[test]
@@ -83,6 +104,8 @@ mod tests {
             MessageCursor::decode(&MessageCursor(7).encode()),
             Ok(MessageCursor(7))
         );
+        let delivery = DeliveryCursor(Uuid::now_v7());
+        assert_eq!(DeliveryCursor::decode(&delivery.encode()), Ok(delivery));
     }
 
     #[test]
@@ -91,5 +114,6 @@ mod tests {
             assert_eq!(ConversationCursor::decode(text), Err(Invalid), "{text}");
         }
         assert_eq!(MessageCursor::decode("AAAA"), Err(Invalid));
+        assert_eq!(DeliveryCursor::decode("AAAA"), Err(Invalid));
     }
 }

@@ -1,5 +1,7 @@
 //! The interface for the other workloads: [`chatbot_api::internal::storage`].
 
+mod webhooks;
+
 use std::sync::Arc;
 
 use axum::Router;
@@ -18,7 +20,10 @@ use chatbot_runtime::extract::{IdempotencyKey, Json, Path, Query};
 use uuid::Uuid;
 
 use crate::service::{Conversations, Error};
+use crate::store::deliveries::DeliveryStore;
 use crate::store::{self, Store};
+use crate::webhooks::Webhooks;
+use crate::webhooks::address::Rules;
 
 /// Largest body with an answer, in bytes: models write more than users may.
 const ANSWER_LIMIT: usize = 8 * 1024 * 1024;
@@ -27,14 +32,34 @@ const ANSWER_LIMIT: usize = 8 * 1024 * 1024;
 pub struct AppState<S> {
     /// The conversations.
     pub conversations: Arc<Conversations<S>>,
+    /// The webhooks.
+    pub webhooks: Arc<Webhooks<S>>,
     /// Checks calls.
     pub auth: InternalAuth,
+}
+
+impl<S: Store + DeliveryStore + Clone> AppState<S> {
+    /// Makes it, with webhooks in the store of the conversations; `told` says whether there is a log of events.
+    pub fn new(
+        conversations: Arc<Conversations<S>>,
+        rules: Rules,
+        told: bool,
+        auth: InternalAuth,
+    ) -> Self {
+        let webhooks = Webhooks::new(conversations.as_ref(), rules, told);
+        Self {
+            conversations,
+            webhooks: Arc::new(webhooks),
+            auth,
+        }
+    }
 }
 
 impl<S> Clone for AppState<S> {
     fn clone(&self) -> Self {
         Self {
             conversations: Arc::clone(&self.conversations),
+            webhooks: Arc::clone(&self.webhooks),
             auth: self.auth.clone(),
         }
     }
@@ -52,10 +77,16 @@ impl<S> FromRef<AppState<S>> for Arc<Conversations<S>> {
     }
 }
 
+impl<S> FromRef<AppState<S>> for Arc<Webhooks<S>> {
+    fn from_ref(state: &AppState<S>) -> Self {
+        Arc::clone(&state.webhooks)
+    }
+}
+
 type All<S> = State<Arc<Conversations<S>>>;
 
 /// All routes of the workload.
-pub fn router<S: Store>(state: AppState<S>) -> Router {
+pub fn router<S: Store + DeliveryStore>(state: AppState<S>) -> Router {
     Router::new()
         .route(storage::TURNS, post(begin::<S>))
         .route(storage::TURN, get(turn::<S>))
@@ -70,6 +101,7 @@ pub fn router<S: Store>(state: AppState<S>) -> Router {
         )
         .route(storage::MESSAGES, get(messages::<S>))
         .route(storage::MESSAGE, get(message::<S>))
+        .merge(webhooks::routes())
         .with_state(state)
 }
 

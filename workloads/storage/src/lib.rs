@@ -5,6 +5,7 @@
 //! conversation's row; the effect of an idempotency key is in the same transaction as the key, and
 //! so is the event that tells of it ([`store::outbox`]), which the [`relay`] hands to Kafka, or to the log of the one process.
 //! The [`archive`] follows that log and keeps transcripts in the document store ([`documents`]).
+//! [`webhooks`] follows that log, and tells endpoints of users.
 
 pub mod archive;
 pub mod cache;
@@ -17,6 +18,7 @@ pub mod relay;
 pub mod service;
 pub mod store;
 mod usage;
+pub mod webhooks;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -42,9 +44,14 @@ use documents::{Documents, MongoDocuments, Settings};
 use http::AppState;
 use relay::Relay;
 use service::Conversations;
+use store::deliveries::DeliveryStore;
 use store::outbox::Outbox;
 use store::source::Source;
 use store::{Events, MysqlStore, Store};
+use webhooks::Webhooks;
+use webhooks::address::Rules;
+use webhooks::consumer::Consumer;
+use webhooks::sender::Sender;
 
 /// The schema on MySQL, step by step.
 pub static MIGRATIONS: Migrator = sqlx::migrate!();
@@ -90,6 +97,9 @@ pub struct Config {
     /// The way to the document store, where there is one.
     #[command(flatten)]
     pub documents: documents::Config,
+    /// Where webhooks may be.
+    #[command(flatten)]
+    pub webhooks: Rules,
     /// File with the key ring that wraps data keys.
     #[arg(long, env = environment::KEY_RING_FILE)]
     pub key_ring_file: PathBuf,
@@ -106,6 +116,7 @@ pub fn service(config: Config, context: &Context) -> Result<Service, ConfigError
         redis,
         kafka,
         documents,
+        webhooks,
         key_ring_file,
     } = config;
     let auth = InternalAuth::load(&auth, context.workload)?;
@@ -127,7 +138,16 @@ pub fn service(config: Config, context: &Context) -> Result<Service, ConfigError
         .map(|settings| archive_of(store.clone(), &settings))
         .transpose()?;
     let documents = archive.as_ref().map(|archive| archive.documents().clone());
-    let service = wire(store.clone(), documents.clone(), ring, cache, auth, context);
+    let parts = Parts {
+        store: store.clone(),
+        documents: documents.clone(),
+        ring,
+        cache,
+        webhooks,
+        log: kafka.clone().map(|kafka| Arc::new(kafka) as _),
+        auth,
+    };
+    let service = wire(parts, context);
     let service = redis::watched(service, redis, &context.health);
     let service = match (kafka, archive) {
         (Some(kafka), archive) => {
@@ -175,24 +195,68 @@ pub fn archive_of(
     Ok(Archive::new(store, documents, settings.retention))
 }
 
-/// Wires the workload with a store of the caller's, and with a document store and a cache where there
-/// are such.
-pub fn wire<S: Store, D: Documents + Clone>(
-    store: S,
-    documents: Option<D>,
-    ring: Ring,
-    cache: Option<Cache>,
-    auth: InternalAuth,
+/// What the workload is wired of.
+pub struct Parts<S, D> {
+    /// Conversations and messages.
+    pub store: S,
+    /// The document store, where there is one.
+    pub documents: Option<D>,
+    /// The keys that wrap data keys.
+    pub ring: Ring,
+    /// Recent history, where there is a Redis.
+    pub cache: Option<Cache>,
+    /// Where webhooks may be.
+    pub webhooks: Rules,
+    /// What webhooks are told from, where events are told: nothing may have been appended to a log in this process before.
+    pub log: Option<Arc<dyn EventLog>>,
+    /// Who may call.
+    pub auth: InternalAuth,
+}
+
+/// Wires the workload.
+pub fn wire<S: Store + DeliveryStore + Clone, D: Documents + Clone>(
+    parts: Parts<S, D>,
     context: &Context,
 ) -> Service {
+    let Parts {
+        store,
+        documents,
+        ring,
+        cache,
+        webhooks,
+        log,
+        auth,
+    } = parts;
     let conversations = Arc::new(Conversations::new(store, ring).caching(cache));
     let gate = context.health.gate("the schema of conversations");
     let sweeping = sweep(Arc::clone(&conversations), gate);
-    let router = usage::router(documents, auth.clone()).merge(http::router(AppState {
-        conversations,
-        auth,
-    }));
-    Service::new(router).background("sweep", sweeping)
+    let state = AppState::new(conversations, webhooks, log.is_some(), auth.clone());
+    let webhooks = Arc::clone(&state.webhooks);
+    let router = usage::router(documents, auth).merge(http::router(state));
+    let service = Service::new(router).background("sweep", sweeping);
+    match log {
+        Some(log) => telling_webhooks(service, webhooks, log, context),
+        None => service,
+    }
+}
+
+/// Adds what tells webhooks of the events of `log`.
+fn telling_webhooks<S: Store + DeliveryStore>(
+    service: Service,
+    webhooks: Arc<Webhooks<S>>,
+    log: Arc<dyn EventLog>,
+    context: &Context,
+) -> Service {
+    let consumer = Durable::new(log, Group::Webhooks, context);
+    let sender = Sender::new(Arc::clone(&webhooks), context);
+    let (sweeper, shutdown) = (sender.clone(), context.shutdown.clone());
+    service
+        .background("events for webhooks", consumer.run(Consumer(webhooks)))
+        .background("webhooks", async move { sender.run(&shutdown).await })
+        .background(
+            "old messages to webhooks",
+            async move { sweeper.sweep().await },
+        )
 }
 
 /// Adds what hands the events of `outbox` to `log`, once `prepared` has ended. Nothing waits for it:

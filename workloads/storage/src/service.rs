@@ -1,6 +1,6 @@
 //! Conversations as a caller sees them: makes ids and times, encrypts on the way in, decrypts on the way out.
 
-mod keys;
+pub(crate) mod keys;
 
 use chatbot_api::conversations::{ConversationOut, MessageOut, Page, Role};
 use chatbot_api::internal::{AnswerIn, BeginTurnIn, BeginTurnOut, TurnStateOut};
@@ -87,6 +87,11 @@ impl<S: Store> Conversations<S> {
     pub fn caching(mut self, cache: Option<Cache>) -> Self {
         self.cache = cache;
         self
+    }
+
+    /// The keys of users, for what else is sealed with them.
+    pub(crate) fn keys(&self) -> Keys {
+        self.keys.clone()
     }
 
     /// The store.
@@ -372,7 +377,7 @@ fn title(message: &str) -> String {
     line
 }
 
-fn page_size(limit: Option<u32>) -> Result<u32, Error> {
+pub(crate) fn page_size(limit: Option<u32>) -> Result<u32, Error> {
     let (usual, most) = PAGE;
     match limit.unwrap_or(usual) {
         limit if (1..=most).contains(&limit) => Ok(limit),
@@ -387,7 +392,7 @@ fn page_size(limit: Option<u32>) -> Result<u32, Error> {
 }
 
 /// Cuts a list that may have one entry too many; says whether it had.
-fn cut<T>(mut rows: Vec<T>, limit: u32) -> (Vec<T>, bool) {
+pub(crate) fn cut<T>(mut rows: Vec<T>, limit: u32) -> (Vec<T>, bool) {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let more = rows.len() > limit;
     rows.truncate(limit);

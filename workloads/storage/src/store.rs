@@ -4,12 +4,14 @@
 //! method may run its transaction again after a commit whose outcome is unknown, so each is written
 //! to find its own traces and change nothing more.
 
+pub mod deliveries;
 mod event;
 mod mysql;
 pub mod outbox;
 mod rows;
 pub mod source;
 mod sqlite;
+pub mod webhooks;
 
 use chatbot_api::conversations::Role;
 use chatbot_api::turns::Usage;

@@ -8,5 +8,6 @@ pub mod history;
 pub mod kafka;
 pub mod mysql;
 pub mod person;
+pub mod receiver;
 pub mod redis;
 pub mod smtp;

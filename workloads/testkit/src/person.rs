@@ -341,7 +341,8 @@ impl Person {
             .json(question)
     }
 
-    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+    /// A request in the person's name.
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.http
             .request(method, format!("{}{path}", self.url))
             .bearer_auth(&self.tokens.access_token)

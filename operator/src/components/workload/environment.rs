@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use chatbot_contract::{Workload, environment as names_of, identity, mysql};
-use chatbot_crds::{GatewaySpec, LlmSpec, Provider, RateLimitSpec, Registration, UserSpec};
+use chatbot_crds::{
+    GatewaySpec, LlmSpec, Provider, RateLimitSpec, Registration, UserSpec, WebhooksSpec,
+};
+use ipnet::IpNet;
 use k8s_openapi::api::core::v1::EnvVar;
 use sha2::{Digest, Sha256};
 
@@ -67,6 +70,9 @@ pub(super) fn environment(facts: &Facts, workload: Workload) -> Result<Environme
             let database = database(facts, &mut builder, mysql::STORAGE_ACCOUNT)?;
             builder.set(names_of::MYSQL_SCHEMA, database.conversations_schema);
             documents(facts, &mut builder)?;
+            if let Some(spec) = &facts.spec.webhooks {
+                webhooks(spec, &mut builder)?;
+            }
         }
     }
     if uses_kafka(workload) {
@@ -255,6 +261,22 @@ fn user(spec: &UserSpec, builder: &mut Builder) -> Result<(), Problem> {
     ] {
         builder.set(variable, seconds(field, text)?.to_string());
     }
+    Ok(())
+}
+
+fn webhooks(spec: &WebhooksSpec, builder: &mut Builder) -> Result<(), Problem> {
+    let WebhooksSpec { allowed_networks } = spec;
+    let mut networks = Vec::with_capacity(allowed_networks.len());
+    for text in allowed_networks {
+        let network: IpNet = text.parse().map_err(|_| {
+            let message = format!(
+                "webhooks.allowedNetworks has {text}, which is no network such as 10.20.0.0/16"
+            );
+            Problem::new(Reason::InvalidSpec, message)
+        })?;
+        networks.push(network.to_string());
+    }
+    builder.set(names_of::WEBHOOKS_ALLOWED_NETWORKS, networks.join(","));
     Ok(())
 }
 

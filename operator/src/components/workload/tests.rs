@@ -263,3 +263,31 @@ fn the_user_workload_alone_knows_the_mail_server() {
         assert!(file.as_str().unwrap().ends_with("/password"), "{file}");
     }
 }
+
+#[test]
+fn storage_alone_knows_where_webhooks_may_be() {
+    let spec = |network| {
+        json!({
+            "llm": {"provider": "Echo"},
+            "webhooks": {"allowedNetworks": ["10.20.0.0/16", network]},
+        })
+    };
+    let allowed = facts(spec("fd00:20::/32"));
+    for workload in Workload::ALL {
+        let container = container(&built(workload, &allowed));
+        let networks = variable(&container, "CHATBOT_WEBHOOKS_ALLOWED_NETWORKS");
+        if workload == Workload::Storage {
+            assert_eq!(networks, "10.20.0.0/16,fd00:20::/32");
+        } else {
+            assert_eq!(networks, Value::Null, "{workload}");
+        }
+    }
+    let storage = WorkloadComponent(Workload::Storage);
+    let problem = storage.validate(&facts(spec("10.0.0.0/33"))).unwrap_err();
+    assert_eq!(problem.reason, Reason::InvalidSpec);
+    assert!(
+        problem.message.contains("10.0.0.0/33"),
+        "{}",
+        problem.message
+    );
+}

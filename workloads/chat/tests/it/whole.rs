@@ -23,6 +23,7 @@ use chatbot_storage::crypto::Ring;
 use chatbot_storage::http::{AppState, router};
 use chatbot_storage::service::Conversations;
 use chatbot_storage::store::{Events, MysqlStore};
+use chatbot_storage::webhooks::address::Rules;
 use chatbot_testkit::groq::{Groq, Serving};
 use chatbot_testkit::mysql::Mysql;
 use tokio::net::TcpListener;
@@ -72,10 +73,7 @@ impl Whole {
             ring,
         ));
         let auth = InternalAuth::new([1; 32], Workload::Storage);
-        let storage = router(AppState {
-            conversations,
-            auth,
-        });
+        let storage = router(AppState::new(conversations, Rules::default(), false, auth));
 
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap())

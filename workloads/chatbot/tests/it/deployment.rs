@@ -274,6 +274,8 @@ impl Deployment {
                 environment.extend([
                     (env::MYSQL_SCHEMA, format!("{}_conversations", self.account)),
                     (env::KEY_RING_FILE, self.file("key-ring.json")),
+                    (env::WEBHOOKS_ALLOW_HTTP, "true".to_owned()),
+                    (env::WEBHOOKS_ALLOWED_NETWORKS, "127.0.0.0/8".to_owned()),
                 ]);
                 environment.extend(self.documents_environment());
             }

@@ -79,6 +79,20 @@ fn log(deployment: &Deployment, kafka: &Kafka) -> KafkaLog {
     .unwrap()
 }
 
+/// Appends every event of the topic once more.
+pub(crate) async fn tell_again(deployment: &Deployment, kafka: &Kafka) {
+    let log = log(deployment, kafka);
+    let told = kafka.records(&log.topic(Topic::Events)).await.unwrap();
+    let again = told.into_iter().map(|record| Record {
+        key: record.key,
+        payload: record.payload,
+        headers: Vec::new(),
+    });
+    for result in log.append(Topic::Events, again.collect()).await {
+        result.unwrap();
+    }
+}
+
 async fn number(deployment: &Deployment, name: &str) -> f64 {
     let url = deployment.admin(Workload::Storage, paths::METRICS);
     let text = reqwest::get(url).await.unwrap().text().await.unwrap();
@@ -106,16 +120,7 @@ async fn a_second_connection_sees_a_turn_and_another_person_does_not() {
     assert_eq!(of_ada.content().await, "You said: hello");
 
     // The whole topic again: nobody sees anything twice.
-    let log = log(&deployment, &kafka);
-    let told = kafka.records(&log.topic(Topic::Events)).await.unwrap();
-    let again = told.into_iter().map(|record| Record {
-        key: record.key,
-        payload: record.payload,
-        headers: Vec::new(),
-    });
-    for result in log.append(Topic::Events, again.collect()).await {
-        result.unwrap();
-    }
+    tell_again(&deployment, &kafka).await;
     bob.say("I am bob").await;
     assert_eq!(of_bob.content().await, "I am bob");
     let path = format!("/v1/conversations/{}", turn.message.conversation_id);

@@ -8,6 +8,7 @@ mod mails;
 mod process;
 mod redis;
 mod standalone;
+mod webhooks;
 
 use chatbot_api::accounts::{RegisterIn, TokensOut};
 use chatbot_api::conversations::{ConversationOut, MessageOut, Page};

@@ -30,19 +30,19 @@ async fn system() -> Result<(String, Standalone), std::convert::Infallible> {
 }
 
 /// A process with a folder of its own.
-struct Standalone {
-    url: String,
+pub(crate) struct Standalone {
+    pub(crate) url: String,
     process: Process,
     data: PathBuf,
     folder: TempDir,
 }
 
 impl Standalone {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::start_with(&[]).await
     }
 
-    async fn start_with(more: &[(&str, String)]) -> Self {
+    pub(crate) async fn start_with(more: &[(&str, String)]) -> Self {
         let folder = TempDir::new().unwrap();
         let data = folder.path().join("data");
         let address = format!("127.0.0.1:{}", free_port());
@@ -75,7 +75,7 @@ impl Standalone {
         assert!(status.success(), "{status}: {}", self.process.errors());
     }
 
-    async fn start_again(&mut self) {
+    pub(crate) async fn start_again(&mut self) {
         self.process.kill_and_start_again();
         self.wait_until_it_answers().await;
     }

@@ -39,6 +39,24 @@ pub enum Place {
         /// Its id.
         conversation: Uuid,
     },
+    /// Something of a webhook.
+    Webhook {
+        /// The webhook's id.
+        webhook: Uuid,
+        /// Which.
+        part: WebhookPart,
+    },
+}
+
+/// What is sealed of a webhook.
+#[derive(Clone, Copy, Debug)]
+pub enum WebhookPart {
+    /// Its URL, which may hold a secret of the receiver.
+    Url,
+    /// What its user wrote about it.
+    Description,
+    /// A secret that signs.
+    Secret,
 }
 
 impl Place {
@@ -63,6 +81,14 @@ impl Place {
             }
             Self::Title { conversation } => {
                 [b"chatbot/1/title/".as_slice(), conversation.as_bytes()].concat()
+            }
+            Self::Webhook { webhook, part } => {
+                let part = match part {
+                    WebhookPart::Url => [1],
+                    WebhookPart::Description => [2],
+                    WebhookPart::Secret => [3],
+                };
+                [b"chatbot/1/webhook/".as_slice(), webhook.as_bytes(), &part].concat()
             }
         }
     }

@@ -1,5 +1,6 @@
 //! Users' data keys, unwrapped, for a while.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use moka::sync::Cache;
@@ -15,16 +16,17 @@ const KEYS: u64 = 10_000;
 /// How long a key is kept: an erased user's key is gone from every process after this time.
 const LIFE: Duration = Duration::from_secs(60);
 
-/// Users' data keys.
-pub(super) struct Keys {
-    ring: Ring,
+/// Users' data keys. Clones share them.
+#[derive(Clone)]
+pub(crate) struct Keys {
+    ring: Arc<Ring>,
     cache: Cache<Uuid, DataKey>,
 }
 
 impl Keys {
     pub(super) fn new(ring: Ring) -> Self {
         Self {
-            ring,
+            ring: Arc::new(ring),
             cache: Cache::builder()
                 .max_capacity(KEYS)
                 .time_to_live(LIFE)
@@ -33,7 +35,7 @@ impl Keys {
     }
 
     /// The user's key, made where there is none.
-    pub(super) async fn get_or_make<S: Store>(
+    pub(crate) async fn get_or_make<S: Store>(
         &self,
         store: &S,
         user: Uuid,
@@ -52,7 +54,7 @@ impl Keys {
     }
 
     /// The user's key; not found when the user never wrote, or was erased.
-    pub(super) async fn get<S: Store>(&self, store: &S, user: Uuid) -> Result<DataKey, Error> {
+    pub(crate) async fn get<S: Store>(&self, store: &S, user: Uuid) -> Result<DataKey, Error> {
         if let Some(key) = self.cache.get(&user) {
             return Ok(key);
         }

@@ -5,10 +5,12 @@
 //! under it is current, because sessions run at READ COMMITTED.
 
 mod delete;
+mod deliveries;
 mod outbox;
 mod rows;
 mod source;
 mod turns;
+mod webhooks;
 
 use chatbot_runtime::mysql::{Abort, Database, Done};
 use uuid::Uuid;

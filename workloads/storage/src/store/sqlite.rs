@@ -4,10 +4,12 @@
 //! of them: what it has read is still so when it commits. That gives `seq`, too, and the order of
 //! events.
 
+mod deliveries;
 mod outbox;
 mod rows;
 mod source;
 mod turns;
+mod webhooks;
 
 use chatbot_runtime::sqlite::Database;
 use uuid::Uuid;

@@ -4,6 +4,7 @@ mod mysql;
 mod sqlite;
 
 use chatbot_storage::store::Store;
+use chatbot_storage::store::deliveries::DeliveryStore;
 use chatbot_storage::store::outbox::Outbox;
 use chatbot_storage::store::source::Source;
 use uuid::Uuid;
@@ -14,7 +15,7 @@ pub(crate) use sqlite::OnSqlite;
 /// A database of a test's own. Statements are in words that both understand.
 pub(crate) trait Backend: Sized {
     /// The adapter under test.
-    type Store: Store + Outbox + Source;
+    type Store: Store + Outbox + Source + DeliveryStore + Clone;
 
     async fn new() -> Self;
 

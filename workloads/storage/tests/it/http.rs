@@ -8,6 +8,7 @@ use chatbot_api::internal::{BeginTurnOut, storage};
 use chatbot_contract::Workload;
 use chatbot_runtime::auth::InternalAuth;
 use chatbot_storage::http::{AppState, router};
+use chatbot_storage::webhooks::address::Rules;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
@@ -30,10 +31,12 @@ impl<B: Backend> Interface<B> {
     async fn new() -> Self {
         let fixture = Fixture::new().await;
         let auth = InternalAuth::new([1; 32], Workload::Storage);
-        let router = router(AppState {
-            conversations: fixture.all.clone(),
+        let router = router(AppState::new(
+            fixture.all.clone(),
+            Rules::default(),
+            false,
             auth,
-        });
+        ));
         Self { router, fixture }
     }
 

@@ -13,3 +13,4 @@ mod lists;
 mod mysql;
 mod rest;
 mod turns;
+mod webhooks;
