@@ -12,6 +12,8 @@ pub const IDENTITY_READY: &str = "IdentityReady";
 pub const MYSQL_READY: &str = "MysqlReady";
 /// Kafka takes events, and every member is in step; or it is somebody else's and takes them; or none is wanted.
 pub const KAFKA_READY: &str = "KafkaReady";
+/// The document store takes documents; or none is wanted.
+pub const DOCUMENTS_READY: &str = "DocumentsReady";
 /// The SMTP server takes mails, as the user workload reports it; only where the spec names one.
 pub const MAIL_READY: &str = "MailReady";
 /// Redis takes writes, and every member is in step; or it is somebody else's and answers; or none is wanted.

@@ -4,8 +4,8 @@ use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ChatbotDeploymentStatus, GatewaySpec, KafkaSpec, LlmSpec, LoadBalancerSpec, MailSpec,
-    MysqlSpec, RedisSpec, UserSpec, WebhooksSpec, WorkloadSpec,
+    ChatbotDeploymentStatus, DocumentsSpec, GatewaySpec, KafkaSpec, LlmSpec, LoadBalancerSpec,
+    MailSpec, MysqlSpec, RedisSpec, UserSpec, WebhooksSpec, WorkloadSpec,
 };
 
 /// A whole chat system: load balancer, gateway, chat, user and storage workloads, and the engines
@@ -77,6 +77,10 @@ pub struct ChatbotDeploymentSpec {
     /// The log of events: what tells others what is new.
     #[serde(default)]
     pub kafka: KafkaSpec,
+
+    /// The document store: archives for analysis, and what was used; made of MySQL's content.
+    #[serde(default)]
+    pub documents: DocumentsSpec,
 
     /// The SMTP server for mails to users; without it no address is verified, and nobody can reset a password.
     #[serde(default, skip_serializing_if = "Option::is_none")]

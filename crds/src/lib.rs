@@ -11,6 +11,7 @@
 
 pub mod conditions;
 mod deployment;
+mod documents;
 mod kafka;
 mod llm;
 mod load_balancer;
@@ -24,6 +25,7 @@ mod webhooks;
 mod workload;
 
 pub use deployment::{ChatbotDeployment, ChatbotDeploymentSpec, DeletionPolicy};
+pub use documents::{DocumentEngine, DocumentsSpec, ExternalDocuments, ManagedDocuments};
 pub use kafka::{ExternalKafka, KafkaSpec, ManagedKafka, OWNED_KAFKA_SETTINGS, SaslMechanism};
 pub use llm::{LlmSpec, Provider, SecretKey};
 pub use load_balancer::{LoadBalancerSpec, ServiceSpec, ServiceType, TlsSpec};

@@ -43,6 +43,9 @@ pub struct ComponentStatuses {
     /// The log of events.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kafka: Option<EngineStatus>,
+    /// The document store.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub documents: Option<EngineStatus>,
     /// The gateway.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gateway: Option<WorkloadStatus>,

@@ -6,10 +6,8 @@ source "$(dirname "${BASH_SOURCE[0]}")/sid.sh"
 
 IMAGES=$CACHE/images
 # Stand-ins, under the official names. What is said of an image here goes by the last part of its name.
-ENGINES=(mysql:9.7 nginx:1.30 redis:8.0 docker.io/apache/kafka:4.4.0)
-# For tests outside the cluster, no image.
-# shellcheck disable=SC2034 # read by `images rootfs`
-TEST_ENGINES=(postgres-documentdb:17-0.107.0-ferretdb-2.7.0 ferretdb:2.7.0)
+ENGINES=(mysql:9.7 nginx:1.30 redis:8.0 docker.io/apache/kafka:4.4.0
+    ghcr.io/ferretdb/postgres-documentdb:17-0.107.0-ferretdb-2.7.0 ghcr.io/ferretdb/ferretdb:2.7.0)
 OURS=(chatbot chatbot-operator groq-mock) # each a program of the workspace
 SYSTEM=(pause coredns metrics-server local-path-provisioner)
 RUST_OUT=$CARGO_TARGET_DIR/x86_64-unknown-linux-gnu/debug

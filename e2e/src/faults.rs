@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use kube::api::DeleteParams;
 use kube::{Api, ResourceExt};
 
-use crate::{Cluster, Error, Result, command, wait};
+use crate::{Cluster, Error, Result, TestNamespace, command, wait};
 
 /// A signal for a container's first process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,14 +101,55 @@ pub async fn crash(cluster: &Cluster, pods: &Api<Pod>, pod: &Pod, container: &st
 
 fn running_container(pod: &Pod, container: &str) -> Option<(String, String)> {
     let node = pod.spec.as_ref()?.node_name.clone()?;
-    let statuses = pod.status.as_ref()?.container_statuses.as_ref()?;
-    let status = statuses.iter().find(|status| status.name == container)?;
+    let statuses = pod.status.as_ref()?;
+    // A sidecar stands among the init containers.
+    let mut all = statuses
+        .container_statuses
+        .iter()
+        .chain(&statuses.init_container_statuses)
+        .flatten();
+    let status = all.find(|status| status.name == container)?;
     status.state.as_ref()?.running.as_ref()?;
     let id = status
         .container_id
         .as_ref()?
         .strip_prefix("containerd://")?;
     Some((node, id.to_owned()))
+}
+
+/// Takes a StatefulSet's pod and its volume away at once, and waits until another pod is ready on another volume: a
+/// machine that is gone with its disk.
+///
+/// # Errors
+/// The API server refuses, or the limit is over.
+pub async fn lose_volume(namespace: &TestNamespace, pod: &str) -> Result<()> {
+    let (pods, claims) = (
+        namespace.api::<Pod>(),
+        namespace.api::<PersistentVolumeClaim>(),
+    );
+    let claim = format!("data-{pod}");
+    let read = |what: &str| Error::kubernetes(format!("read {what}"));
+    let uid = pods.get(pod).await.map_err(read(pod))?.uid();
+    let lost = claims.get(&claim).await.map_err(read(&claim))?.uid();
+    // A claim in use goes when its pod is gone.
+    claims
+        .delete(&claim, &DeleteParams::default())
+        .await
+        .map_err(Error::kubernetes(format!("delete claim {claim}")))?;
+    delete_pod_now(&pods, pod).await?;
+    wait::until(
+        claims,
+        &claim,
+        "another volume",
+        wait::LONG,
+        |claim| match claim {
+            Some(claim) if claim.uid() != lost => Ok(()),
+            Some(_) => Err("the old one is there".to_owned()),
+            None => Err("there is none".to_owned()),
+        },
+    )
+    .await?;
+    replaced(&pods, pod, uid.as_deref()).await.map(|_| ())
 }
 
 /// Waits until a pod of this name is ready, and is not the one with this uid.

@@ -11,6 +11,7 @@ pub mod describe;
 pub mod error;
 pub mod faults;
 pub mod helm;
+pub mod kafka;
 pub mod load;
 pub mod model;
 pub mod mysql;

@@ -2,6 +2,7 @@
 
 use chatbot_testkit::history::client::Failure;
 use chatbot_testkit::history::load::{self, Options, Ran};
+use chatbot_testkit::history::read::Readable;
 use chatbot_testkit::history::summary::Summary;
 use chatbot_testkit::history::{read, verify};
 use chatbot_testkit::person::Person;
@@ -64,6 +65,14 @@ impl Load {
     /// # Errors
     /// The users could not register, or a page cannot be read.
     pub async fn finish(self, what: &str) -> Result<Summary> {
+        self.finish_and_read(what).await.map(|(summary, _)| summary)
+    }
+
+    /// The same, with everything that can be read.
+    ///
+    /// # Errors
+    /// The users could not register, or a page cannot be read.
+    pub async fn finish_and_read(self, what: &str) -> Result<(Summary, Vec<Readable>)> {
         drop(self.stop);
         let failed = |failure: Failure| Error::Wrong(format!("{what}: {failure}"));
         let joined = self.task.await.map_err(Error::http("wait for the users"))?;
@@ -74,7 +83,7 @@ impl Load {
         record(what, &summary).map_err(|error| {
             Error::Wrong(format!("failed to record the numbers of {what}: {error}"))
         })?;
-        Ok(summary)
+        Ok((summary, readable))
     }
 }
 

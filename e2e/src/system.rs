@@ -15,6 +15,10 @@ use crate::{Error, Result, TestNamespace, command, describe, wait};
 pub const MYSQL: &str = "mysql";
 /// Component label of the Redis members.
 pub const REDIS: &str = "redis";
+/// Component label of the document store.
+pub const DOCUMENTS: &str = "documents";
+/// Component label of the Kafka members.
+pub const KAFKA: &str = "kafka";
 /// Component label of the load balancer.
 pub const LOAD_BALANCER: &str = "load-balancer";
 
@@ -27,7 +31,7 @@ pub struct System {
     pub name: String,
 }
 
-/// The smallest system: one pod of each, one MySQL member, no Redis, reachable from here; it repeats what it is told.
+/// The smallest system: one pod of each, one MySQL member, no other engine, reachable from here; it repeats what it is told.
 #[must_use]
 pub fn small() -> Value {
     json!({
@@ -39,10 +43,12 @@ pub fn small() -> Value {
         "storage": {"replicas": 1},
         "mysql": {"managed": {"replicas": 1, "storage": {"size": "1Gi"}}},
         "redis": {"none": {}},
+        "kafka": {"none": {}},
+        "documents": {"none": {}},
     })
 }
 
-/// A system without a single point of failure: two pods of each, three members of each engine.
+/// A system without a single point of failure for its users: two pods of each, three members of MySQL and Redis.
 #[must_use]
 pub fn highly_available() -> Value {
     merged(
@@ -55,6 +61,18 @@ pub fn highly_available() -> Value {
             "storage": {"replicas": 2},
             "mysql": {"managed": {"replicas": 3}},
             "redis": {"none": null, "managed": {"replicas": 3}},
+        }),
+    )
+}
+
+/// A whole system: three members of each engine that the operator runs.
+#[must_use]
+pub fn whole() -> Value {
+    merged(
+        highly_available(),
+        json!({
+            "kafka": {"none": null, "managed": {"replicas": 3}},
+            "documents": {"none": null, "managed": {}},
         }),
     )
 }

@@ -9,6 +9,7 @@ pub mod budget;
 pub mod config;
 pub mod deployment;
 pub mod env;
+pub mod network_policy;
 pub mod pod;
 pub mod service;
 pub mod stateful_set;

@@ -14,6 +14,7 @@ pub mod context;
 pub mod controller;
 pub mod database;
 pub mod dereference;
+pub mod documents;
 pub mod engine;
 pub mod facts;
 pub mod http;

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use chatbot_operator::{agent, kafka, mysql, outcome, rbac, redis, run, settings::Settings};
+use chatbot_operator::{
+    agent, documents, kafka, mysql, outcome, rbac, redis, run, settings::Settings,
+};
 use clap::{Parser, Subcommand};
 
 #[derive(Parser)]
@@ -23,6 +25,8 @@ enum Command {
     RedisAgent(Box<redis::agent::Settings>),
     /// Be the parent of a Kafka server, in its pod.
     KafkaAgent(Box<kafka::agent::Settings>),
+    /// Be the parent of a PostgreSQL server that holds documents, in its pod.
+    DocumentsAgent(Box<documents::agent::Settings>),
     /// Copy this program into a folder, so that it can run in another image.
     Install {
         /// The folder.
@@ -51,6 +55,10 @@ fn main() -> ExitCode {
         Command::KafkaAgent(settings) => {
             telemetry(&settings.log);
             block_on(kafka::agent::run(*settings)).map_err(|error| outcome::chain(&error))
+        }
+        Command::DocumentsAgent(settings) => {
+            telemetry(&settings.log);
+            block_on(documents::agent::run(*settings)).map_err(|error| outcome::chain(&error))
         }
         Command::Install { folder } => {
             telemetry("info");

@@ -9,6 +9,8 @@ pub const IDENTITY: &str = "identity";
 pub const MYSQL: &str = "mysql";
 /// The Redis component.
 pub const REDIS: &str = "redis";
+/// The document store's component.
+pub const DOCUMENTS: &str = "documents";
 /// The Kafka component.
 pub const KAFKA: &str = "kafka";
 /// The SMTP server's component.

@@ -53,6 +53,12 @@ const NAMESPACED: &[Rule] = &[
         verbs: &["get", "list", "watch", "create", "patch", "delete"],
     },
     Rule {
+        why: "Who may reach the document store (apply, watch).",
+        group: "networking.k8s.io",
+        resources: &["networkpolicies"],
+        verbs: &["get", "list", "watch", "create", "patch", "delete"],
+    },
+    Rule {
         why: "Names, configuration, identities of pods (apply, watch).",
         group: "",
         resources: &["configmaps", "serviceaccounts", "services"],

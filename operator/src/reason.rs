@@ -87,6 +87,12 @@ pub enum Reason {
     KafkaRefused,
     /// Kafka answers, and something else is wrong.
     KafkaFailing,
+    /// The document store does not answer.
+    DocumentsUnreachable,
+    /// The document store refuses the credentials.
+    DocumentsRefused,
+    /// The document store answers, and something else is wrong.
+    DocumentsFailing,
     /// The SMTP server does not answer.
     MailUnreachable,
     /// The SMTP server refuses the credentials.
@@ -143,6 +149,9 @@ impl Reason {
             | Self::KafkaUnreachable
             | Self::KafkaRefused
             | Self::KafkaFailing
+            | Self::DocumentsUnreachable
+            | Self::DocumentsRefused
+            | Self::DocumentsFailing
             | Self::MailUnreachable
             | Self::MailRefused
             | Self::MailFailing

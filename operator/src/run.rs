@@ -23,6 +23,7 @@ use crate::components::migration::Migration;
 use crate::components::workload::WorkloadComponent;
 use crate::context::Context;
 use crate::controller::{self, Reconciler};
+use crate::documents::Documents;
 use crate::http::{self, Health};
 use crate::invalid;
 use crate::kafka::Kafka;
@@ -80,6 +81,11 @@ fn expected() -> Vec<Expected> {
             "events wait in MySQL, and nobody is told what is new",
         ),
         helpful(
+            conditions::DOCUMENTS_READY,
+            "documents",
+            "archives wait in the log of events, and nobody is told what was used",
+        ),
+        helpful(
             conditions::MAIL_READY,
             "mail",
             "mails wait in MySQL, and nobody's address is verified or password reset",
@@ -101,6 +107,7 @@ fn controllers(client: &Client, all: &mut Controllers) {
     all.component(ExternalMysql, client);
     all.component(Redis, client);
     all.component(Kafka, client);
+    all.component(Documents, client);
     all.component(external::MAIL, client);
     all.component(Migration, client);
     for workload in Workload::ALL {

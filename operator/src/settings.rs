@@ -37,6 +37,22 @@ pub struct Settings {
     )]
     pub kafka_repository: String,
 
+    /// Image of PostgreSQL with the DocumentDB extension, the one that goes with FerretDB's.
+    #[arg(
+        long,
+        env = "DOCUMENTDB_IMAGE",
+        default_value = "ghcr.io/ferretdb/postgres-documentdb:17-0.107.0-ferretdb-2.7.0"
+    )]
+    pub documentdb_image: String,
+
+    /// Image of FerretDB.
+    #[arg(
+        long,
+        env = "FERRETDB_IMAGE",
+        default_value = "ghcr.io/ferretdb/ferretdb:2.7.0"
+    )]
+    pub ferretdb_image: String,
+
     /// Image of nginx.
     #[arg(
         long,

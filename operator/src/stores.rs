@@ -7,6 +7,7 @@ use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Service, ServiceAccount};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::core::ApiResource;
 use kube::runtime::reflector::{ObjectRef, Store};
@@ -40,6 +41,8 @@ pub struct Stores {
     pub accounts: Store<ServiceAccount>,
     /// PodDisruptionBudgets of ours.
     pub budgets: Store<PodDisruptionBudget>,
+    /// NetworkPolicies of ours.
+    pub policies: Store<NetworkPolicy>,
 }
 
 /// An object that a ChatbotDeployment owns.
@@ -67,6 +70,7 @@ impl Stores {
             config_maps,
             accounts,
             budgets,
+            policies,
         } = self;
         futures::try_join!(
             objects.wait_until_ready(),
@@ -79,6 +83,7 @@ impl Stores {
             config_maps.wait_until_ready(),
             accounts.wait_until_ready(),
             budgets.wait_until_ready(),
+            policies.wait_until_ready(),
         )
         .is_ok()
     }
@@ -107,6 +112,7 @@ impl Stores {
             "ConfigMap" => json(&self.config_maps, namespace, name),
             "ServiceAccount" => json(&self.accounts, namespace, name),
             "PodDisruptionBudget" => json(&self.budgets, namespace, name),
+            "NetworkPolicy" => json(&self.policies, namespace, name),
             _ => None,
         }
     }
@@ -124,6 +130,7 @@ impl Stores {
         all.extend(owned(&self.config_maps, scope));
         all.extend(owned(&self.accounts, scope));
         all.extend(owned(&self.budgets, scope));
+        all.extend(owned(&self.policies, scope));
         all
     }
 }

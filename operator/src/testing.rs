@@ -45,6 +45,8 @@ fn identity() -> Identity {
             identity::MYSQL_AGENT_TOKEN,
             identity::REDIS_AGENT_TOKEN,
             identity::KAFKA_AGENT_TOKEN,
+            identity::DOCUMENTS_AGENT_TOKEN,
+            identity::DOCUMENTS_PASSWORD,
         ]
         .map(|key| (key, "x")),
     );
@@ -71,6 +73,8 @@ fn settings() -> Settings {
         workload_image: "chatbot:1".to_owned(),
         operator_image: "chatbot-operator:1".to_owned(),
         mysql_repository: "docker.io/library/mysql".to_owned(),
+        documentdb_image: "ghcr.io/ferretdb/postgres-documentdb:1".to_owned(),
+        ferretdb_image: "ghcr.io/ferretdb/ferretdb:2.7.0".to_owned(),
         kafka_repository: "docker.io/apache/kafka".to_owned(),
         redis_repository: "docker.io/library/redis".to_owned(),
         nginx_image: "docker.io/library/nginx:1.30".to_owned(),

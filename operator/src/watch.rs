@@ -84,6 +84,7 @@ impl Watches {
             config_maps: writers.child(),
             accounts: writers.child(),
             budgets: writers.child(),
+            policies: writers.child(),
         };
         Self { stores, writers }
     }

@@ -8,9 +8,9 @@ use std::process::ExitCode;
 use chatbot_crds::ChatbotDeployment;
 use kube::CustomResourceExt;
 
-/// Largest YAML in bytes: far below the 262,144 bytes of an annotation, so that a client-side
+/// Largest YAML in bytes: half of the 262,144 bytes of an annotation, so that a client-side
 /// `kubectl apply` works as well.
-const MAX_BYTES: usize = 64 * 1024;
+const MAX_BYTES: usize = 128 * 1024;
 
 fn main() -> ExitCode {
     match run(std::env::args().skip(1).collect::<Vec<_>>().as_slice()) {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use chatbot_crds::{EngineStatus, conditions};
-use chatbot_e2e::system::{self, LOAD_BALANCER, MYSQL, REDIS, condition, highly_available};
+use chatbot_e2e::system::{self, DOCUMENTS, KAFKA, LOAD_BALANCER, MYSQL, REDIS, condition, whole};
 use chatbot_e2e::{Result, System, test, wait};
 use chatbot_testkit::person::{Person, client};
 use k8s_openapi::api::core::v1::Pod;
@@ -13,7 +13,7 @@ use k8s_openapi::api::core::v1::Pod;
 async fn a_system_of_three_members_of_each_engine_becomes_ready_and_answers() -> Result<()> {
     test("ready", async |namespace| {
         let applied = Instant::now();
-        let system = System::apply(namespace, "chat", highly_available()).await?;
+        let system = System::apply(namespace, "chat", whole()).await?;
         let ready = system.ready(wait::LONG).await?;
         println!(
             "from apply to Ready: {:.1} s",
@@ -25,6 +25,8 @@ async fn a_system_of_three_members_of_each_engine_becomes_ready_and_answers() ->
             conditions::IDENTITY_READY,
             conditions::MYSQL_READY,
             conditions::REDIS_READY,
+            conditions::KAFKA_READY,
+            conditions::DOCUMENTS_READY,
             conditions::SCHEMA_READY,
             conditions::USER_READY,
             conditions::STORAGE_READY,
@@ -80,6 +82,10 @@ async fn a_system_of_three_members_of_each_engine_becomes_ready_and_answers() ->
             status.components.redis.unwrap().ready.as_deref(),
             Some("3/3")
         );
+        assert_eq!(
+            status.components.kafka.unwrap().ready.as_deref(),
+            Some("3/3")
+        );
         assert_eq!(status.components.chat.unwrap().ready, "2/2");
 
         let endpoint = status.endpoint.unwrap();
@@ -97,6 +103,8 @@ async fn a_system_of_three_members_of_each_engine_becomes_ready_and_answers() ->
         for component in [
             MYSQL,
             REDIS,
+            KAFKA,
+            DOCUMENTS,
             LOAD_BALANCER,
             "gateway",
             "chat",

@@ -50,15 +50,19 @@ impl std::fmt::Display for Exit {
 impl Running {
     /// Tells it to stop and waits for its end, however long a clean end takes.
     pub(crate) async fn stop(self) {
-        if let Err(error) = kill(Pid::from_raw(self.pid), Signal::SIGTERM) {
+        self.stop_by(Signal::SIGTERM).await;
+    }
+
+    async fn stop_by(self, signal: Signal) {
+        if let Err(error) = kill(Pid::from_raw(self.pid), signal) {
             tracing::warn!(%error, "failed to signal a program");
         }
         // An error means that the reaper is gone, and everything with it.
         let _ = self.exit.await;
     }
 
-    /// Tells it to stop, kills it when a clean end takes longer than this, and waits for its end.
-    pub(crate) async fn stop_within(self, limit: Duration) {
+    /// Tells it to stop by this signal, kills it when a clean end takes longer than this, and waits for its end.
+    pub(crate) async fn stop_within(self, signal: Signal, limit: Duration) {
         let pid = Pid::from_raw(self.pid);
         let kill_late = async {
             tokio::time::sleep(limit).await;
@@ -68,7 +72,7 @@ impl Running {
             std::future::pending::<()>().await;
         };
         tokio::select! {
-            () = self.stop() => {}
+            () = self.stop_by(signal) => {}
             () = kill_late => {}
         }
     }

@@ -11,6 +11,12 @@ use crate::child::Child;
 /// A Service inside the cluster with one port, whose number is the container's.
 #[must_use]
 pub fn internal(name: &str, selector: BTreeMap<String, String>, port: u16) -> Child {
+    internal_to(name, selector, port_named("http", port, "http", None))
+}
+
+/// A Service inside the cluster with this port.
+#[must_use]
+pub fn internal_to(name: &str, selector: BTreeMap<String, String>, port: ServicePort) -> Child {
     Child::new(&Service {
         metadata: ObjectMeta {
             name: Some(name.to_owned()),
@@ -19,7 +25,7 @@ pub fn internal(name: &str, selector: BTreeMap<String, String>, port: u16) -> Ch
         spec: Some(ServiceSpec {
             type_: Some("ClusterIP".to_owned()),
             selector: Some(selector),
-            ports: Some(vec![port_named("http", port, "http", None)]),
+            ports: Some(vec![port]),
             ..ServiceSpec::default()
         }),
         status: None,

@@ -49,6 +49,18 @@ pub(crate) const KAFKA: Reported = Reported {
     says_where: false,
 };
 
+/// The document store: without it archives wait in Kafka.
+pub(crate) const DOCUMENTS: Reported = Reported {
+    dependency: DependencyName::Documents,
+    reasons: Reasons {
+        unreachable: Reason::DocumentsUnreachable,
+        refused: Reason::DocumentsRefused,
+        failing: Reason::DocumentsFailing,
+    },
+    askers: &[Workload::Storage],
+    says_where: false,
+};
+
 /// The SMTP server: without it mails stay in the database.
 pub const MAIL: External = External {
     name: names::MAIL,

@@ -18,7 +18,7 @@ use crate::reason::{Class, Problem, Reason};
 use crate::redis::connection;
 use crate::reports::{self, Reasons};
 use crate::rollout::{Rollout, rollout};
-use crate::{kafka, labels, mail, names};
+use crate::{documents, kafka, labels, mail, names};
 
 mod environment;
 mod template;
@@ -97,6 +97,9 @@ impl Component for WorkloadComponent {
         secrets.extend(connection::secret(spec));
         if uses_kafka(self.0) {
             secrets.extend(kafka::connection::secret(spec));
+        }
+        if self.0 == Workload::Storage {
+            secrets.extend(documents::connection::secret(spec));
         }
         if self.0 == Workload::User {
             secrets.extend(mail::secret(spec));

@@ -33,9 +33,12 @@ pub(super) fn say(members: &[Member]) -> (Reason, String) {
         .collect();
     // Writes wait for two copies where there are three.
     let serving = all - missing.len() > all / 2;
-    let formed = members
-        .iter()
-        .any(|member| member.facts.as_ref().is_some_and(|facts| facts.voter));
+    let runs = members.iter().any(|member| {
+        member
+            .facts
+            .as_ref()
+            .is_some_and(|facts| facts.server.is_some())
+    });
     let (reason, mut message) = match leader(members) {
         Some(leader) if missing.is_empty() => (
             Reason::Ready,
@@ -45,7 +48,7 @@ pub(super) fn say(members: &[Member]) -> (Reason, String) {
             Reason::Degraded,
             format!("{leader} leads; not in step: {}", missing.join(", ")),
         ),
-        _ if formed => (
+        _ if runs => (
             Reason::NoPrimary,
             format!(
                 "no writes are taken at the moment; not in step: {}",
@@ -127,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn before_there_was_a_quorum_it_starts() {
+    fn before_a_server_answers_it_starts() {
         let fresh = |ordinal| Member {
             facts: Some(MemberFacts::default()),
             ..member(ordinal, None, 0)

@@ -37,6 +37,8 @@ pub mod storage {
     pub const MESSAGES: &str = "/internal/v1/conversations/{conversation_id}/messages";
     /// `GET` the [`crate::conversations::MessageOut`] that a [`super::MessageAtIn`] names.
     pub const MESSAGE: &str = "/internal/v1/conversations/{conversation_id}/message";
+    /// `GET` the [`crate::usage::UsageOut`] of the caller that a [`crate::usage::UsageIn`] names.
+    pub const USAGE: &str = "/internal/v1/usage";
     /// `GET` the caller's webhooks, or `POST` a [`crate::webhooks::WebhookIn`]; answers 201
     /// [`crate::webhooks::WebhookOut`].
     pub const WEBHOOKS: &str = "/internal/v1/webhooks";

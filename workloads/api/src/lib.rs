@@ -10,6 +10,7 @@ pub mod error;
 pub mod events;
 pub mod internal;
 pub mod turns;
+pub mod usage;
 pub mod webhooks;
 
 /// Header with the caller's key for a mutating request (draft-ietf-httpapi-idempotency-key-header-07).

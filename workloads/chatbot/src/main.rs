@@ -1,6 +1,7 @@
 //! The one binary of the workloads.
 
 mod dead_letters;
+mod documents;
 mod migrate;
 mod runtime;
 mod standalone;

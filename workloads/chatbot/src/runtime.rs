@@ -13,6 +13,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::dead_letters::{self, ReplayError};
+use crate::documents::{self, DocumentsError};
 use crate::migrate::{self, MigrateError};
 use crate::standalone::{self, DataError};
 
@@ -39,6 +40,12 @@ enum Command {
     /// Deals with records that no consumer could handle.
     #[command(subcommand)]
     DeadLetters(dead_letters::Command),
+    /// Makes again what is made from the database.
+    #[command(subcommand)]
+    Rebuild(documents::Rebuild),
+    /// Compares with the database what is made from it.
+    #[command(subcommand)]
+    Verify(documents::Verify),
     /// Runs the whole product in this process, on one SQLite file.
     Standalone(Box<standalone::Config>),
     /// Prints the description of the public interface and ends.
@@ -89,6 +96,9 @@ pub(crate) enum RunError {
     /// Dead letters were not put back.
     #[error(transparent)]
     Replay(#[from] ReplayError),
+    /// The archive is not as it should be.
+    #[error(transparent)]
+    Documents(#[from] DocumentsError),
 }
 
 impl RunError {
@@ -98,10 +108,17 @@ impl RunError {
             Self::Config(_)
             | Self::Telemetry(_)
             | Self::Data(_)
-            | Self::Replay(ReplayError::Config(_)) => exit::CONFIGURATION,
+            | Self::Replay(ReplayError::Config(_))
+            | Self::Documents(DocumentsError::Config(_)) => exit::CONFIGURATION,
             Self::Migrate(error) => error.exit_code(),
-            Self::Replay(ReplayError::Kafka(_)) => exit::TRY_LATER,
-            Self::Listen { .. } | Self::Signal(_) | Self::Serve(_) | Self::Sqlite(_) => 1,
+            Self::Replay(ReplayError::Kafka(_)) | Self::Documents(DocumentsError::Archive(_)) => {
+                exit::TRY_LATER
+            }
+            Self::Listen { .. }
+            | Self::Signal(_)
+            | Self::Serve(_)
+            | Self::Sqlite(_)
+            | Self::Documents(DocumentsError::Different(_)) => 1,
         }
     }
 }
@@ -128,6 +145,14 @@ impl Cli {
                 Ok(migrate::run(config).await?)
             }
             Command::DeadLetters(command) => {
+                telemetry::init(command.log())?;
+                Ok(command.run().await?)
+            }
+            Command::Rebuild(command) => {
+                telemetry::init(command.log())?;
+                Ok(command.run().await?)
+            }
+            Command::Verify(command) => {
                 telemetry::init(command.log())?;
                 Ok(command.run().await?)
             }

@@ -24,6 +24,9 @@ use chatbot_runtime::revocations::Revocations;
 use chatbot_runtime::serve::{self, Listeners, Service};
 use chatbot_runtime::sqlite::Database;
 use chatbot_runtime::telemetry;
+use chatbot_storage::Telling;
+use chatbot_storage::archive::Archive;
+use chatbot_storage::documents::Retention;
 use chatbot_storage::webhooks::address::Rules as WebhookRules;
 use chatbot_user::{Identity, Rules, mail};
 
@@ -87,7 +90,11 @@ pub(crate) async fn run(config: Config) -> Result<(), RunError> {
         None => None,
     };
     let stop = stop()?;
-    let schemas = [chatbot_user::SQLITE, chatbot_storage::SQLITE];
+    let schemas = [
+        chatbot_user::SQLITE,
+        chatbot_storage::SQLITE,
+        chatbot_storage::SQLITE_DOCUMENTS,
+    ];
     let database = Database::open(&folder.database(), &schemas).await?;
 
     let address = interface.local_addr().unwrap_or(config.listen);
@@ -143,15 +150,32 @@ fn wire(
     let log = Arc::new(InProcessLog::default());
     let store = chatbot_storage::store::SqliteStore::new(database.clone());
     let ring = chatbot_storage::ring(&folder.key_ring())?;
+    let telling = Telling {
+        rules: config.webhooks.clone(),
+        log: Some(log.clone()),
+    };
+    let documents = chatbot_storage::documents::SqliteDocuments::new(database.clone());
+    let archive = Archive::new(store.clone(), documents.clone(), Retention::default());
     let storage = chatbot_storage::wire(
         store.clone(),
+        Some(documents),
         ring,
         None,
-        config.webhooks.clone(),
-        Some(log.clone()),
+        telling,
         auth(Workload::Storage),
         context,
     );
+    let beginning = archive.clone();
+    let storage = chatbot_storage::archiving(storage, archive, log.clone(), context);
+    let storage = storage.background("archive's beginning", async move {
+        if let Err(error) = beginning.begin().await {
+            tracing::warn!(
+                error = telemetry::chain(&error),
+                "earlier conversations are not archived; the next start tries again"
+            );
+        }
+        std::future::pending().await
+    });
     // The log needs no preparation.
     let prepared = std::future::ready(());
     let storage = chatbot_storage::relaying(storage, store, log.clone(), prepared, context);

@@ -18,6 +18,10 @@ pub const MYSQL_GROUP_ID: &str = "mysql-group-id";
 pub const MYSQL_AGENT_TOKEN: &str = "mysql-agent-token";
 /// Bearer token of the Redis agents' interface.
 pub const REDIS_AGENT_TOKEN: &str = "redis-agent-token";
+/// Bearer token of the interface of the document store's agent.
+pub const DOCUMENTS_AGENT_TOKEN: &str = "documents-agent-token";
+/// Password of storage's account at the document store.
+pub const DOCUMENTS_PASSWORD: &str = "documents-workload-password";
 /// Bearer token of the Kafka agents' interface.
 pub const KAFKA_AGENT_TOKEN: &str = "kafka-agent-token";
 

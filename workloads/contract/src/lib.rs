@@ -3,6 +3,7 @@
 //! Nothing here does anything but make fresh keys: names, numbers and the shapes of what one side
 //! writes and the other reads. Both sides name these items, so a change that one of them forgets does not compile.
 
+pub mod documents;
 pub mod environment;
 pub mod events;
 pub mod identity;
@@ -85,6 +86,10 @@ pub mod ports {
     pub const SENTINEL: u16 = 26379;
     /// The Redis agent's interface (HTTP/1.1).
     pub const REDIS_AGENT: u16 = 9092;
+    /// MongoDB's protocol.
+    pub const DOCUMENTS: u16 = 27017;
+    /// The interface of the document store's agent (HTTP/1.1).
+    pub const DOCUMENTS_AGENT: u16 = 9096;
     /// Kafka's protocol, for the workloads.
     pub const KAFKA: u16 = 9092;
     /// Kafka's protocol, of the quorum.

@@ -17,6 +17,7 @@ mod sse;
 mod stranger;
 pub mod tokens;
 pub mod turn;
+mod usage;
 mod webhooks;
 
 use std::sync::Arc;
@@ -269,6 +270,7 @@ pub fn router(state: AppState) -> Router {
             "/v1/conversations/{conversation_id}/messages",
             get(conversations::messages),
         )
+        .route("/v1/usage", get(usage::read))
         .route("/v1/webhooks", get(webhooks::list).post(webhooks::create))
         .route(
             "/v1/webhooks/{webhook_id}",

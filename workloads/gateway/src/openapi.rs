@@ -9,7 +9,7 @@ use utoipa::{Modify, OpenApi};
 
 use crate::accounts::mailed;
 use crate::socket::frames::{ClientFrame, ServerFrame};
-use crate::{accounts, chat, conversations, events, webhooks};
+use crate::{accounts, chat, conversations, events, usage, webhooks};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -30,7 +30,7 @@ use crate::{accounts, chat, conversations, events, webhooks};
         conversations::list, conversations::read, conversations::delete, conversations::messages,
         webhooks::create, webhooks::list, webhooks::read, webhooks::change, webhooks::delete,
         webhooks::rotate_secret, webhooks::test, webhooks::deliveries,
-        events::stream
+                events::stream, usage::read
     ),
     components(schemas(ClientFrame, ServerFrame)),
     security(("access_token" = [])),

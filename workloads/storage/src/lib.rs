@@ -4,16 +4,20 @@
 //! interface. Order inside a conversation is a `seq` that is given under the lock of the
 //! conversation's row; the effect of an idempotency key is in the same transaction as the key, and
 //! so is the event that tells of it ([`store::outbox`]), which the [`relay`] hands to Kafka, or to the log of the one process.
+//! The [`archive`] follows that log and keeps transcripts in the document store ([`documents`]).
 //! [`webhooks`] follows that log, and tells endpoints of users.
 
+pub mod archive;
 pub mod cache;
 pub mod crypto;
 pub mod cursor;
+pub mod documents;
 pub mod http;
 pub mod recent;
 pub mod relay;
 pub mod service;
 pub mod store;
+mod usage;
 pub mod webhooks;
 
 use std::path::{Path, PathBuf};
@@ -25,7 +29,7 @@ use chatbot_contract::events::Group;
 use chatbot_runtime::auth::{InternalAuth, InternalAuthConfig};
 use chatbot_runtime::config::{ConfigError, secret_json};
 use chatbot_runtime::context::Context;
-use chatbot_runtime::events::{Durable, EventLog, KafkaConfig, KafkaLog};
+use chatbot_runtime::events::{Durable, EventLog, InProcessLog, KafkaConfig, KafkaLog};
 use chatbot_runtime::health::Gate;
 use chatbot_runtime::mysql::{self, Database};
 use chatbot_runtime::redis::{self, Redis};
@@ -33,13 +37,16 @@ use chatbot_runtime::serve::Service;
 use chatbot_runtime::sqlite::Schema;
 use sqlx::migrate::Migrator;
 
+use archive::Archive;
 use cache::Cache;
 use crypto::Ring;
+use documents::{Documents, MongoDocuments, Settings};
 use http::AppState;
 use relay::Relay;
 use service::Conversations;
 use store::deliveries::DeliveryStore;
 use store::outbox::Outbox;
+use store::source::Source;
 use store::{Events, MysqlStore, Store};
 use webhooks::Webhooks;
 use webhooks::address::Rules;
@@ -56,6 +63,14 @@ pub static SQLITE: Schema = Schema {
 };
 
 static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+
+/// The schema of the document store on SQLite, step by step.
+pub static SQLITE_DOCUMENTS: Schema = Schema {
+    name: "documents",
+    migrations: &DOCUMENTS_MIGRATIONS,
+};
+
+static DOCUMENTS_MIGRATIONS: Migrator = sqlx::migrate!("migrations/documents");
 
 /// Time between two sweeps of what deletions that were cut off have left.
 const SWEEP: Duration = Duration::from_secs(600);
@@ -79,6 +94,9 @@ pub struct Config {
     /// The way to Kafka, where there is one.
     #[command(flatten)]
     pub kafka: KafkaConfig,
+    /// The way to the document store, where there is one.
+    #[command(flatten)]
+    pub documents: documents::Config,
     /// Where webhooks may be.
     #[command(flatten)]
     pub webhooks: Rules,
@@ -97,6 +115,7 @@ pub fn service(config: Config, context: &Context) -> Result<Service, ConfigError
         mysql,
         redis,
         kafka,
+        documents,
         webhooks,
         key_ring_file,
     } = config;
@@ -104,7 +123,8 @@ pub fn service(config: Config, context: &Context) -> Result<Service, ConfigError
     let ring = ring(&key_ring_file)?;
     let database = Database::new(mysql);
     let kafka = kafka.settings()?.map(KafkaLog::new).transpose()?;
-    let events = if kafka.is_some() {
+    let documents = documents.settings()?;
+    let events = if kafka.is_some() || documents.is_some() {
         Events::Written
     } else {
         Events::Left
@@ -114,11 +134,46 @@ pub fn service(config: Config, context: &Context) -> Result<Service, ConfigError
     let cache = redis
         .clone()
         .map(|redis| Cache::new(redis, &context.metrics));
-    let log = kafka.clone().map(|kafka| Arc::new(kafka) as _);
-    let service = wire(store.clone(), ring, cache, webhooks, log, auth, context);
+    let archive = documents
+        .map(|settings| archive_of(store.clone(), &settings))
+        .transpose()?;
+    let documents = archive.as_ref().map(|archive| archive.documents().clone());
+    // Without a Kafka, events that are written go from the outbox to whoever is in this process.
+    let log: Option<Arc<dyn EventLog>> = match (&kafka, &archive) {
+        (Some(kafka), _) => Some(Arc::new(kafka.clone())),
+        (None, Some(_)) => Some(Arc::new(InProcessLog::default())),
+        (None, None) => None,
+    };
+    let telling = Telling {
+        rules: webhooks,
+        log: log.clone(),
+    };
+    let service = wire(
+        store.clone(),
+        documents.clone(),
+        ring,
+        cache,
+        telling,
+        auth,
+        context,
+    );
     let service = redis::watched(service, redis, &context.health);
-    let service = match kafka {
-        Some(kafka) => relaying_to_kafka(service, store, kafka, context),
+    let service = match (archive, log.clone()) {
+        (Some(archive), Some(log)) => archiving(service, archive, log, context),
+        (None, _) | (_, None) => service,
+    };
+    let service = match (kafka, log) {
+        (Some(kafka), _) => relaying_to_kafka(service, store, kafka, context),
+        (None, Some(log)) => relaying(service, store, log, std::future::ready(()), context),
+        (None, None) => service,
+    };
+    let service = match documents {
+        Some(documents) => {
+            let health = context.health.clone();
+            service.background("document store watch", async move {
+                documents.watch(|seen| health.report(seen)).await
+            })
+        }
         None => service,
     };
     let health = context.health.clone();
@@ -126,23 +181,47 @@ pub fn service(config: Config, context: &Context) -> Result<Service, ConfigError
     Ok(service.background("MySQL watch", watching))
 }
 
-/// Wires the workload with a store of the caller's, a cache where there is one, and a log of events where there is one:
-/// nothing may have been appended to a log in this process before.
-pub fn wire<S: Store + DeliveryStore + Clone>(
+/// Makes the archive of what is stored, in the document store of these settings.
+///
+/// # Errors
+/// Fails when the settings contradict each other.
+pub fn archive_of(
+    store: MysqlStore,
+    settings: &Settings,
+) -> Result<Archive<MysqlStore, MongoDocuments>, ConfigError> {
+    let documents = MongoDocuments::new(settings).map_err(|error| {
+        let problem = chatbot_runtime::telemetry::chain(&error);
+        ConfigError::invalid(environment::DOCUMENTS_HOSTS, problem)
+    })?;
+    Ok(Archive::new(store, documents, settings.retention))
+}
+
+/// How webhooks learn what happened, and where they may be.
+pub struct Telling {
+    /// Where they may be.
+    pub rules: Rules,
+    /// The log of events, where there is one. Nothing may have been appended to one in this process before.
+    pub log: Option<Arc<dyn EventLog>>,
+}
+
+/// Wires the workload with a store of the caller's, and with a document store and a cache where there
+/// are such.
+pub fn wire<S: Store + DeliveryStore + Clone, D: Documents + Clone>(
     store: S,
+    documents: Option<D>,
     ring: Ring,
     cache: Option<Cache>,
-    rules: Rules,
-    log: Option<Arc<dyn EventLog>>,
+    telling: Telling,
     auth: InternalAuth,
     context: &Context,
 ) -> Service {
+    let Telling { rules, log } = telling;
     let conversations = Arc::new(Conversations::new(store, ring).caching(cache));
     let gate = context.health.gate("the schema of conversations");
     let sweeping = sweep(Arc::clone(&conversations), gate);
-    let state = AppState::new(conversations, rules, log.is_some(), auth);
+    let state = AppState::new(conversations, rules, log.is_some(), auth.clone());
     let webhooks = Arc::clone(&state.webhooks);
-    let router = http::router(state);
+    let router = usage::router(documents, auth).merge(http::router(state));
     let service = Service::new(router).background("sweep", sweeping);
     match log {
         Some(log) => telling_webhooks(service, webhooks, log, context),
@@ -187,6 +266,26 @@ pub fn relaying<O: Outbox>(
             prepared.await;
             relay.run(&shutdown).await;
         })
+}
+
+/// Adds what archives the events that `log` tells; it must be there before anything is appended to a
+/// log inside this process. Nothing waits for it: while the document store is not there, the log keeps
+/// the archive's place.
+pub fn archiving<S: Source + Clone, D: Documents + Clone>(
+    service: Service,
+    archive: Archive<S, D>,
+    log: Arc<dyn EventLog>,
+    context: &Context,
+) -> Service {
+    let archive = archive.measured(&context.metrics);
+    let durable = Durable::new(log, Group::Archive, context);
+    let keeping = archive.clone();
+    service
+        .background("archive", async move {
+            archive.prepare().await;
+            durable.run(archive).await;
+        })
+        .background("archive's numbers", async move { keeping.keep().await })
 }
 
 fn relaying_to_kafka(

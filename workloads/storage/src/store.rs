@@ -9,6 +9,7 @@ mod event;
 mod mysql;
 pub mod outbox;
 mod rows;
+pub mod source;
 mod sqlite;
 pub mod webhooks;
 
@@ -21,6 +22,7 @@ use crate::cursor::ConversationCursor;
 use crate::recent::Recent;
 
 pub use mysql::{Events, MysqlStore};
+pub(crate) use rows::role_number;
 pub use sqlite::SqliteStore;
 
 /// Why a step was not done.

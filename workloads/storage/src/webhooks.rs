@@ -60,7 +60,7 @@ pub enum Error {
     },
     /// There is no log of events.
     #[error(
-        "this system has no Kafka and tells no events, so there are no webhooks; ask its administrator"
+        "this system has no Kafka and tells no events, so there are no webhooks; its administrator can give it one"
     )]
     NotConfigured,
     /// The user has enough of them.

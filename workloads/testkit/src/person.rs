@@ -7,6 +7,7 @@ use chatbot_api::accounts::{LoginIn, RegisterIn, TokensOut};
 use chatbot_api::conversations::{ConversationOut, MessageOut, Page};
 use chatbot_api::events::UserEvent;
 use chatbot_api::turns::{ChatIn, TurnEvent, TurnOut};
+use chatbot_api::usage::{DayUsageOut, UsageOut};
 use eventsource_stream::Eventsource as _;
 use futures::{SinkExt as _, Stream, StreamExt as _};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
@@ -304,6 +305,16 @@ impl Person {
         accepted("delete a conversation", self.request(Method::DELETE, &path))
             .await
             .map(|_| ())
+    }
+
+    /// What was answered in the last thirty days.
+    ///
+    /// # Errors
+    /// The system refuses or does not answer.
+    pub async fn usage(&self) -> Result<Vec<DayUsageOut>> {
+        let path = "/v1/usage";
+        let usage: UsageOut = read(path, self.request(Method::GET, path)).await?;
+        Ok(usage.data)
     }
 
     async fn pages<T: DeserializeOwned>(&self, path: &str, limit: u32) -> Result<Vec<T>> {

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use chatbot_contract::identity::{
-    self, INTERNAL_KEY, KAFKA_AGENT_TOKEN, KEY_RING, KeyRing, MYSQL_AGENT_TOKEN, MYSQL_GROUP_ID,
-    REDIS_AGENT_TOKEN, SIGNING_KEYS, SigningKey, SigningKeys,
+    self, DOCUMENTS_AGENT_TOKEN, DOCUMENTS_PASSWORD, INTERNAL_KEY, KAFKA_AGENT_TOKEN, KEY_RING,
+    KeyRing, MYSQL_AGENT_TOKEN, MYSQL_GROUP_ID, REDIS_AGENT_TOKEN, SIGNING_KEYS, SigningKey,
+    SigningKeys,
 };
 use chatbot_contract::{kafka, mysql, redis};
 use jiff::{Timestamp, ToSpan};
@@ -26,6 +27,8 @@ pub(super) fn keys() -> Vec<String> {
         MYSQL_AGENT_TOKEN,
         REDIS_AGENT_TOKEN,
         KAFKA_AGENT_TOKEN,
+        DOCUMENTS_AGENT_TOKEN,
+        DOCUMENTS_PASSWORD,
     ];
     let mysql = mysql::ACCOUNTS.map(identity::mysql_password);
     let redis = redis::ACCOUNTS.map(identity::redis_password);

@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use super::{SecretFile, uses_kafka};
 use crate::apply::hex;
 use crate::database::{self, Database};
+use crate::documents::connection::Connection as Documents;
 use crate::engine::Account;
 use crate::facts::Facts;
 use crate::kafka::connection::Connection as Kafka;
@@ -68,6 +69,7 @@ pub(super) fn environment(facts: &Facts, workload: Workload) -> Result<Environme
             builder.identity(facts, names_of::KEY_RING_FILE, identity::KEY_RING)?;
             let database = database(facts, &mut builder, mysql::STORAGE_ACCOUNT)?;
             builder.set(names_of::MYSQL_SCHEMA, database.conversations_schema);
+            documents(facts, &mut builder)?;
             if let Some(spec) = &facts.spec.webhooks {
                 webhooks(spec, &mut builder)?;
             }
@@ -77,6 +79,33 @@ pub(super) fn environment(facts: &Facts, workload: Workload) -> Result<Environme
         kafka(facts, &mut builder)?;
     }
     Ok(builder.finish())
+}
+
+/// Nothing where there is none: no variable is the sign of it.
+fn documents(facts: &Facts, builder: &mut Builder) -> Result<(), Problem> {
+    let Some(Documents {
+        hosts,
+        replica_set,
+        database,
+        tls,
+        retention_days,
+        account,
+    }) = Documents::of(facts)?
+    else {
+        return Ok(());
+    };
+    builder.set(names_of::DOCUMENTS_HOSTS, hosts);
+    if let Some(name) = replica_set {
+        builder.set(names_of::DOCUMENTS_REPLICA_SET, name);
+    }
+    builder.set(names_of::DOCUMENTS_DATABASE, database);
+    builder.set(names_of::DOCUMENTS_TLS, tls.to_string());
+    if let Some(days) = retention_days {
+        builder.set(names_of::DOCUMENTS_RETENTION_DAYS, days.to_string());
+    }
+    let password = names_of::DOCUMENTS_PASSWORD_FILE;
+    builder.account(names_of::DOCUMENTS_USER, password, account);
+    Ok(())
 }
 
 /// Nothing where the spec names none: no variable is the sign of it.

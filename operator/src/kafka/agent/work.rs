@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use chatbot_contract::events::TOPIC_PREFIX;
 use chatbot_contract::ports;
 use futures::future::join_all;
+use nix::sys::signal::Signal;
 use tokio_util::sync::CancellationToken;
 
 use super::choose::{Step, View, written};
@@ -69,7 +70,7 @@ impl Worker {
             }
         }
         if let Some(server) = self.server.take() {
-            server.stop_within(STOP).await;
+            server.stop_within(Signal::SIGTERM, STOP).await;
         }
         Ok(())
     }
@@ -98,7 +99,7 @@ impl Worker {
             Step::Empty(reason) => {
                 tracing::warn!(reason, "giving up the data of this volume");
                 if let Some(server) = self.server.take() {
-                    server.stop_within(Duration::ZERO).await;
+                    server.stop_within(Signal::SIGKILL, STOP).await;
                 }
                 self.volume.empty()?;
                 self.tell_volume();
@@ -199,6 +200,7 @@ impl Worker {
             record.voter = founder;
         })?;
         self.tell_volume();
+        self.board.note(|facts| facts.problem = None);
         Ok(())
     }
 
@@ -224,6 +226,7 @@ impl Worker {
         let mut command = self.java("kafka.Kafka");
         command.arg(&file);
         self.server = Some(self.run_program(&mut command)?);
+        self.board.note(|facts| facts.problem = None);
         tracing::info!("started the server");
         Ok(())
     }

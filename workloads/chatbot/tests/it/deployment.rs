@@ -9,6 +9,7 @@ use chatbot_contract::identity::{self, KeyRing, SigningKey, SigningKeys};
 use chatbot_contract::redis::WORKLOAD_ACCOUNT;
 use chatbot_contract::report::{DependencyName, DependencyState, Report};
 use chatbot_contract::{MIGRATE, Workload, paths};
+use chatbot_testkit::documents::{self, Documents};
 use chatbot_testkit::groq::{Groq, Serving};
 use chatbot_testkit::kafka::{self, Kafka};
 use chatbot_testkit::mysql::Mysql;
@@ -30,26 +31,39 @@ pub(crate) struct Deployment {
     account: String,
     groq: Serving,
     kafka: Option<Arc<Kafka>>,
+    documents: Option<Arc<Documents>>,
     /// Port of the SMTP server, which need not be there.
     mail: Option<u16>,
 }
 
 impl Deployment {
     pub(crate) async fn start() -> Self {
-        Self::with(None, None).await
+        Self::with(None, None, None).await
     }
 
     /// One that tells events.
     pub(crate) async fn start_with_kafka(kafka: Arc<Kafka>) -> Self {
-        Self::with(Some(kafka), None).await
+        Self::with(Some(kafka), None, None).await
+    }
+
+    /// One that archives, with a Kafka or without one.
+    pub(crate) async fn start_with_documents(
+        kafka: Option<Arc<Kafka>>,
+        documents: Arc<Documents>,
+    ) -> Self {
+        Self::with(kafka, Some(documents), None).await
     }
 
     /// One that sends mails to an SMTP server at this port.
     pub(crate) async fn start_with_mail(port: u16) -> Self {
-        Self::with(None, Some(port)).await
+        Self::with(None, None, Some(port)).await
     }
 
-    async fn with(kafka: Option<Arc<Kafka>>, mail: Option<u16>) -> Self {
+    async fn with(
+        kafka: Option<Arc<Kafka>>,
+        documents: Option<Arc<Documents>>,
+        mail: Option<u16>,
+    ) -> Self {
         // Another test of this process may have been first.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mysql = Mysql::shared().await.unwrap();
@@ -76,6 +90,7 @@ impl Deployment {
             account,
             groq: Groq::new(Some("key".to_owned())).serve().await.unwrap(),
             kafka,
+            documents,
             mail,
         };
         let mut migration = deployment.migrate();
@@ -131,6 +146,15 @@ impl Deployment {
         let mut process = self.kafka_environment();
         process.push((env::LOG, "info".to_owned()));
         self.process_of(&["dead-letters", "replay"], process)
+    }
+
+    /// Makes the archive again, or compares it with the database.
+    pub(crate) fn documents(&self, command: &str, more: &[&str]) -> Process {
+        let mut environment = self.mysql_environment();
+        let schema = format!("{}_conversations", self.account);
+        environment.push((env::MYSQL_SCHEMA, schema));
+        environment.extend(self.documents_environment());
+        self.process_of(&[&[command, "documents"], more].concat(), environment)
     }
 
     /// Starts a workload with one setting changed.
@@ -253,6 +277,7 @@ impl Deployment {
                     (env::WEBHOOKS_ALLOW_HTTP, "true".to_owned()),
                     (env::WEBHOOKS_ALLOWED_NETWORKS, "127.0.0.0/8".to_owned()),
                 ]);
+                environment.extend(self.documents_environment());
             }
         }
         if matches!(workload, Workload::Gateway | Workload::Storage) {
@@ -278,6 +303,20 @@ impl Deployment {
         ]
     }
 
+    fn documents_environment(&self) -> Vec<(&'static str, String)> {
+        let Some(documents) = &self.documents else {
+            return Vec::new();
+        };
+        vec![
+            (env::DOCUMENTS_HOSTS, documents.address()),
+            (env::DOCUMENTS_USER, documents::USER.to_owned()),
+            (
+                env::DOCUMENTS_PASSWORD_FILE,
+                self.file("documents-password"),
+            ),
+        ]
+    }
+
     fn mysql_environment(&self) -> Vec<(&'static str, String)> {
         vec![
             (env::MYSQL_HOSTS, self.mysql.address()),
@@ -300,6 +339,7 @@ fn write_identity(folder: &TempDir, password: &str) {
     write("redis-password", PASSWORD.as_bytes());
     write("mail-password", smtp::PASSWORD.as_bytes());
     write("kafka-password", kafka::PASSWORD.as_bytes());
+    write("documents-password", documents::PASSWORD.as_bytes());
     write("internal-key", identity::secret().as_bytes());
     write(
         "key-ring.json",

@@ -1,6 +1,7 @@
 //! The whole product: the binary once for each workload with a real MySQL and a stand-in for the model, or once for all of them.
 #![expect(clippy::unwrap_used, reason = "a failed step is a failed test")]
 
+mod archive;
 mod deployment;
 mod events;
 mod mails;

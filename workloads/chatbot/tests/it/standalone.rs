@@ -217,6 +217,39 @@ async fn a_second_tab_is_told_what_the_first_one_does() {
     assert!(gone, "{event:?}");
 }
 
+/// Waits until so many turns are counted; nobody tells.
+async fn until_used(person: &Person, turns: u64) {
+    let counted = async || {
+        let usage = person.usage().await.unwrap();
+        usage.iter().map(|day| day.turns).sum::<u64>()
+    };
+    while counted().await != turns {
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+#[tokio::test]
+async fn usage_is_counted_and_an_archive_that_was_lost_is_made_again() {
+    let mut standalone = Standalone::start().await;
+    let person = Person::register(&standalone.url).await.unwrap();
+    let first = person.ask(None, "hello").await.unwrap();
+    person.ask(None, "and again").await.unwrap();
+    until_used(&person, 2).await;
+    person.delete(first.message.conversation_id).await.unwrap();
+    until_used(&person, 1).await;
+
+    standalone.end().await;
+    let file = standalone.data.join("chatbot.db").display().to_string();
+    let mut connection = SqliteConnection::connect(&file).await.unwrap();
+    sqlx::raw_sql("DELETE FROM transcripts; DELETE FROM analytics")
+        .execute(&mut connection)
+        .await
+        .unwrap();
+    connection.close().await.unwrap();
+    standalone.start_again().await;
+    until_used(&person, 1).await;
+}
+
 #[tokio::test]
 async fn a_key_of_groq_makes_groq_answer() {
     let groq = Groq::new(Some("key".to_owned())).serve().await.unwrap();

@@ -8,6 +8,7 @@ mod delete;
 mod deliveries;
 mod outbox;
 mod rows;
+mod source;
 mod turns;
 mod webhooks;
 

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::{AnswerRow, MessageRow};
 
 /// A role as it is stored.
-pub(super) const fn role_number(role: Role) -> u8 {
+pub(crate) const fn role_number(role: Role) -> u8 {
     match role {
         Role::User => 1,
         Role::Assistant => 2,

@@ -7,6 +7,7 @@
 mod deliveries;
 mod outbox;
 mod rows;
+mod source;
 mod turns;
 mod webhooks;
 

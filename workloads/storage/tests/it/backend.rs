@@ -6,6 +6,7 @@ mod sqlite;
 use chatbot_storage::store::Store;
 use chatbot_storage::store::deliveries::DeliveryStore;
 use chatbot_storage::store::outbox::Outbox;
+use chatbot_storage::store::source::Source;
 use uuid::Uuid;
 
 pub(crate) use mysql::OnMysql;
@@ -14,7 +15,7 @@ pub(crate) use sqlite::OnSqlite;
 /// A database of a test's own. Statements are in words that both understand.
 pub(crate) trait Backend: Sized {
     /// The adapter under test.
-    type Store: Store + Outbox + DeliveryStore + Clone;
+    type Store: Store + Outbox + DeliveryStore + Source + Clone;
 
     async fn new() -> Self;
 

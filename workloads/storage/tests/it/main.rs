@@ -2,8 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed step fails the test")]
 
+mod archive;
 mod backend;
 mod cache;
+mod documents;
 mod events;
 mod fixture;
 mod http;

@@ -1,0 +1,130 @@
+//! The document store: managed by the operator, somebody else's, or none.
+
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{PodTemplate, Resources, StorageSpec, Without};
+
+/// The document store: exactly one of the three. What stands there can be made of MySQL's content again, so the choice
+/// can be changed.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("[has(self.managed), has(self.external), has(self.none)].filter(x, x).size() == 1").message("documents takes exactly one of managed (the operator runs it), external (you run it) and none: keep one"),
+    validation = Rule::new("!has(self.retentionDays) || !has(self.none)").message("documents.retentionDays is for documents, and documents.none has none: leave one of the two out")
+)]
+pub struct DocumentsSpec {
+    /// Run by the operator: FerretDB on PostgreSQL with DocumentDB, one instance.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub managed: Option<ManagedDocuments>,
+
+    /// Run by somebody else: anything that speaks MongoDB's protocol.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external: Option<ExternalDocuments>,
+
+    /// Not there: nothing is archived, and nobody is told what was used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub none: Option<Without>,
+
+    /// Days after which a document goes; absent: documents stay as long as what they were made of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 36500))]
+    pub retention_days: Option<i32>,
+}
+
+impl Default for DocumentsSpec {
+    fn default() -> Self {
+        Self {
+            managed: Some(ManagedDocuments::default()),
+            external: None,
+            none: None,
+            retention_days: None,
+        }
+    }
+}
+
+/// A document store run by the operator.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ManagedDocuments {
+    /// What it is made of.
+    #[serde(default)]
+    pub engine: DocumentEngine,
+
+    /// The volume.
+    #[serde(default = "default_storage")]
+    pub storage: StorageSpec,
+
+    /// Requests and limits of PostgreSQL's container; a quarter of the memory limit is for its pages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resources: Option<Resources>,
+
+    /// Merged over the pod template last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pod_template: Option<PodTemplate>,
+}
+
+impl Default for ManagedDocuments {
+    fn default() -> Self {
+        Self {
+            engine: DocumentEngine::default(),
+            storage: default_storage(),
+            resources: None,
+            pod_template: None,
+        }
+    }
+}
+
+/// What a document store is made of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum DocumentEngine {
+    /// FerretDB on PostgreSQL with the DocumentDB extension.
+    #[default]
+    FerretDB,
+}
+
+/// Servers that speak MongoDB's protocol, run by somebody else.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("self.hosts.all(s, s.matches('^([A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?|\\\\[[0-9A-Fa-f:.]+\\\\]):[0-9]{1,5}$'))").message("documents.external.hosts must be host:port each, such as documents.example:27017")
+)]
+pub struct ExternalDocuments {
+    /// Servers, `host:port` each.
+    #[schemars(schema_with = "crate::schema::servers")]
+    pub hosts: Vec<String>,
+
+    /// Name of the replica set that they are, if they are one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 128))]
+    pub replica_set: Option<String>,
+
+    /// The database; another one for each ChatbotDeployment.
+    #[serde(default = "default_database")]
+    #[schemars(regex(pattern = r"^[A-Za-z0-9_-]+$"), length(max = 63))]
+    pub database: String,
+
+    /// Secret in the same namespace with the keys `username` and `password`; the account is one of `admin`'s.
+    #[schemars(length(min = 1, max = 253))]
+    pub secret_name: String,
+
+    /// TLS, checked with the system's roots.
+    #[serde(default = "default_tls")]
+    pub tls: bool,
+}
+
+fn default_storage() -> StorageSpec {
+    StorageSpec {
+        size: "5Gi".to_owned(),
+        class_name: None,
+    }
+}
+
+fn default_database() -> String {
+    chatbot_contract::documents::DATABASE.to_owned()
+}
+
+const fn default_tls() -> bool {
+    true
+}

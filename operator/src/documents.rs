@@ -1,0 +1,16 @@
+//! The document store: what it is made of, and how storage reaches it.
+//!
+//! As the operator runs it, it is one instance of PostgreSQL with the DocumentDB extension, and FerretDB in front of
+//! it, which speaks MongoDB's protocol. What stands there is made of MySQL's content and can be made again.
+
+pub mod agent;
+mod component;
+pub mod connection;
+pub mod facts;
+mod objects;
+mod plan;
+
+pub use component::Documents;
+
+#[cfg(test)]
+mod tests;

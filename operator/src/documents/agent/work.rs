@@ -1,0 +1,208 @@
+//! The agent's one worker: it owns the server's process and everything that is done to the volume.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
+
+use super::files;
+use super::settings::{Identity, Settings};
+use crate::agent::board::Board;
+use crate::agent::children::{Children, Exit, Running};
+use crate::agent::{Error, io, write_private};
+use crate::documents::facts::StoreFacts;
+use crate::outcome::chain;
+
+/// Between two looks while all is well, and while something is missing.
+const CALM: Duration = Duration::from_secs(2);
+const BUSY: Duration = Duration::from_millis(300);
+/// Longest pause before a server that crashes is started again.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// How long a clean end may take.
+const STOP: Duration = Duration::from_secs(50);
+
+/// The worker.
+pub(super) struct Worker {
+    pub(super) settings: Settings,
+    pub(super) identity: Identity,
+    pub(super) children: Children,
+    pub(super) board: Board<StoreFacts>,
+    pub(super) server: Option<Running>,
+    pub(super) crashes_in_a_row: u32,
+    /// The server is not started again before this time.
+    pub(super) not_before: Instant,
+}
+
+impl Worker {
+    /// Works until it is told to stop, and then stops the server.
+    pub(super) async fn run(mut self, stop: CancellationToken) -> Result<(), Error> {
+        loop {
+            let step = tokio::select! {
+                () = stop.cancelled() => break,
+                step = self.step() => step,
+            };
+            let pause = match step {
+                Ok(true) => CALM,
+                Ok(false) => BUSY,
+                Err(error) => {
+                    let text = chain(&error);
+                    tracing::warn!(error = text, "a step failed");
+                    self.board.note(|facts| facts.problem = Some(text));
+                    CALM
+                }
+            };
+            tokio::select! {
+                () = stop.cancelled() => break,
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+        if let Some(server) = self.server.take() {
+            // PostgreSQL's fast shutdown: it waits for no client.
+            server.stop_within(Signal::SIGINT, STOP).await;
+        }
+        Ok(())
+    }
+
+    /// One look, and what follows from it. Tells whether all is well.
+    async fn step(&mut self) -> Result<bool, Error> {
+        if let Some(exit) = self.ended() {
+            self.crashed(exit);
+        }
+        if self.server.is_none() {
+            if Instant::now() < self.not_before {
+                return Ok(false);
+            }
+            self.start().await?;
+        }
+        if !self.board.facts().prepared && self.set_up().await? {
+            tracing::info!("the account of the workloads is there");
+            self.crashes_in_a_row = 0;
+            self.board.note(|facts| {
+                facts.prepared = true;
+                facts.problem = None;
+            });
+        }
+        let fronted = TcpStream::connect(self.settings.front).await.is_ok();
+        self.board.note(|facts| facts.fronted = fronted);
+        Ok(self.board.facts().serves())
+    }
+
+    /// How the server ended, if it did since this was asked last.
+    fn ended(&mut self) -> Option<Exit> {
+        let exit = self.server.as_mut()?.exit.try_recv().ok()?;
+        self.server = None;
+        Some(exit)
+    }
+
+    /// A server that ends by itself is started again, after a growing pause.
+    fn crashed(&mut self, exit: Exit) {
+        self.crashes_in_a_row += 1;
+        let pause = BUSY
+            .saturating_mul(1 << self.crashes_in_a_row.min(8).saturating_sub(1))
+            .min(LONGEST_PAUSE);
+        let problem = format!("PostgreSQL ended with {exit}");
+        tracing::warn!(pause_ms = pause.as_millis(), "{problem}");
+        self.not_before = Instant::now() + pause;
+        self.board.note(|facts| {
+            facts.prepared = false;
+            facts.crashes += 1;
+            facts.problem = Some(problem);
+        });
+    }
+
+    /// Starts the server on its data folder, which is made where there is none.
+    async fn start(&mut self) -> Result<(), Error> {
+        let data = self.settings.volume.join("postgres");
+        if !data.exists() {
+            let new = self.new_folder()?;
+            let mut make = program("initdb");
+            make.arg("--pgdata").arg(&new);
+            make.args([
+                "--username=postgres",
+                "--auth=trust",
+                "--encoding=UTF8",
+                "--locale=C",
+            ]);
+            self.finish("make the data folder", &mut make).await?;
+            std::fs::rename(&new, &data).map_err(io("rename the new data folder"))?;
+            tracing::info!("made an empty store");
+        }
+        let text = files::configuration(self.settings.memory, &self.settings.runtime);
+        std::fs::write(data.join("postgresql.auto.conf"), text)
+            .map_err(io("write the server's configuration"))?;
+        let mut server = program("postgres");
+        server.arg("-D").arg(&data);
+        self.server = Some(
+            self.children
+                .start(&mut server)
+                .map_err(io("run postgres"))?,
+        );
+        tracing::info!("started PostgreSQL");
+        Ok(())
+    }
+
+    /// An absent folder to make data in: what a stop left half made is taken away.
+    fn new_folder(&self) -> Result<PathBuf, Error> {
+        let new = self.settings.volume.join("new");
+        match std::fs::remove_dir_all(&new) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(io("remove an unfinished data folder")(error))
+            }
+            _ => Ok(new),
+        }
+    }
+
+    /// Makes the extension and the account. Tells whether the server took it: one that has just begun does not yet.
+    async fn set_up(&self) -> Result<bool, Error> {
+        let file = self.settings.runtime.join("set-up.sql");
+        write_private(&file, &files::set_up(&self.identity.password))
+            .map_err(io("write what is set up"))?;
+        let mut client = program("psql");
+        client.args([
+            "--no-psqlrc",
+            "--quiet",
+            "--output=/dev/null",
+            "--set=ON_ERROR_STOP=1",
+        ]);
+        client.arg("--file").arg(&file).arg(files::ADDRESS);
+        let exit = self
+            .children
+            .start(&mut client)
+            .map_err(io("run psql"))?
+            .exit
+            .await;
+        match exit {
+            Ok(Exit::Code(0)) => Ok(true),
+            // 2: psql's own code for no connection.
+            Ok(Exit::Code(2)) => Ok(false),
+            Ok(exit) => {
+                let source = std::io::Error::other(format!("psql ended with {exit}"));
+                Err(io("make the account")(source))
+            }
+            Err(_) => Ok(false),
+        }
+    }
+
+    async fn finish(&self, what: &str, command: &mut Command) -> Result<(), Error> {
+        let exit = self.children.start(command).map_err(io(what))?.exit.await;
+        match exit {
+            Ok(Exit::Code(0)) => Ok(()),
+            Ok(exit) => {
+                let source = std::io::Error::other(format!("the program ended with {exit}"));
+                Err(io(what)(source))
+            }
+            Err(_) => Err(io(what)(std::io::ErrorKind::Interrupted.into())),
+        }
+    }
+}
+
+/// A program of PostgreSQL, as the image's path has it.
+fn program(name: &str) -> Command {
+    let mut command = Command::new(name);
+    // initdb looks for the machine's own zone and language, which images need not have.
+    command.env("TZ", "UTC").env("LC_ALL", "C");
+    command
+}

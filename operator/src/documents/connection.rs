@@ -1,0 +1,83 @@
+//! The document store as storage sees it: where it is, and with which account. The same for a managed and an external
+//! one, so that storage need not know which.
+
+use chatbot_contract::{documents, identity, ports};
+use chatbot_crds::{ChatbotDeploymentSpec, ExternalDocuments};
+
+use crate::engine::Account;
+use crate::facts::Facts;
+use crate::names;
+use crate::reason::Problem;
+
+/// Field of the spec that names the Secret of an external store.
+const SECRET_FIELD: &str = "documents.external.secretName";
+
+/// The document store and storage's account.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Connection {
+    /// Servers, `host:port` separated by commas.
+    pub hosts: String,
+    /// Name of the replica set, where they are one.
+    pub replica_set: Option<String>,
+    /// The database.
+    pub database: String,
+    /// Whether to use TLS.
+    pub tls: bool,
+    /// Days for which documents are kept; for ever where absent.
+    pub retention_days: Option<i32>,
+    /// With which account.
+    pub account: Account,
+}
+
+/// The Secret of an external store, if there is one.
+#[must_use]
+pub fn secret(spec: &ChatbotDeploymentSpec) -> Option<String> {
+    spec.documents
+        .external
+        .as_ref()
+        .map(|external| external.secret_name.clone())
+}
+
+impl Connection {
+    /// The store that the spec describes; nothing where there is none.
+    ///
+    /// # Errors
+    /// The Secret, a key or the identity is not there.
+    pub fn of(facts: &Facts) -> Result<Option<Self>, Problem> {
+        let spec = &facts.spec.documents;
+        if let Some(external) = &spec.external {
+            let ExternalDocuments {
+                hosts,
+                replica_set,
+                database,
+                secret_name,
+                tls,
+            } = external;
+            return Ok(Some(Self {
+                hosts: hosts.join(","),
+                replica_set: replica_set.clone(),
+                database: database.clone(),
+                tls: *tls,
+                retention_days: spec.retention_days,
+                account: Account::of_secret(facts, secret_name, SECRET_FIELD)?,
+            }));
+        }
+        if spec.managed.is_none() {
+            return Ok(None);
+        }
+        let host = names::of(&facts.name, names::DOCUMENTS);
+        let account = Account::of_identity(
+            facts,
+            documents::WORKLOAD_ACCOUNT,
+            identity::DOCUMENTS_PASSWORD.to_owned(),
+        )?;
+        Ok(Some(Self {
+            hosts: format!("{host}.{}.svc:{}", facts.namespace, ports::DOCUMENTS),
+            replica_set: None,
+            database: documents::DATABASE.to_owned(),
+            tls: false,
+            retention_days: spec.retention_days,
+            account,
+        }))
+    }
+}

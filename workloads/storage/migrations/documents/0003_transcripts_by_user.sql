@@ -1,0 +1,1 @@
+CREATE INDEX transcripts_by_user ON transcripts (user_id, day)

@@ -1,0 +1,1 @@
+CREATE INDEX transcripts_by_day ON transcripts (day, model)

@@ -1,0 +1,1 @@
+CREATE INDEX transcripts_by_expiry ON transcripts (expires_at) WHERE expires_at IS NOT NULL
