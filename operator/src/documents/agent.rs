@@ -7,6 +7,7 @@ mod files;
 mod settings;
 mod work;
 
+use std::fs::File;
 use std::time::Instant;
 
 use tokio::net::TcpListener;
@@ -40,6 +41,8 @@ pub async fn run(settings: Settings) -> Result<(), Error> {
     let stop = CancellationToken::new();
     let told = agent::told_to_stop()?;
     let identity = settings::Identity::read(&settings)?;
+    let lock = settings.volume.join("lock");
+    let lock = File::create(&lock).map_err(io(format!("open {}", lock.display())))?;
     let board = Board::new(StoreFacts::default());
     let children = Children::default();
     let listener = TcpListener::bind(settings.listen)
@@ -55,6 +58,7 @@ pub async fn run(settings: Settings) -> Result<(), Error> {
     let worker = work::Worker {
         children: children.clone(),
         board,
+        lock,
         server: None,
         crashes_in_a_row: 0,
         not_before: Instant::now(),

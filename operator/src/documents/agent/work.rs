@@ -1,6 +1,7 @@
 //! The agent's one worker: it owns the server's process and everything that is done to the volume.
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -30,6 +31,8 @@ pub(super) struct Worker {
     pub(super) identity: Identity,
     pub(super) children: Children,
     pub(super) board: Board<StoreFacts>,
+    /// Held by whoever may use the data: this process, and the server as long as it lives.
+    pub(super) lock: File,
     pub(super) server: Option<Running>,
     pub(super) crashes_in_a_row: u32,
     /// The server is not started again before this time.
@@ -115,6 +118,12 @@ impl Worker {
 
     /// Starts the server on its data folder, which is made where there is none.
     async fn start(&mut self) -> Result<(), Error> {
+        if let Err(error) = self.lock.try_lock() {
+            // A pod that was deleted without grace may end after the next one began.
+            return Err(io("take the volume, which another process uses")(
+                error.into(),
+            ));
+        }
         let data = self.settings.volume.join("postgres");
         if !data.exists() {
             let new = self.new_folder()?;
@@ -133,8 +142,15 @@ impl Worker {
         let text = files::configuration(self.settings.memory, &self.settings.runtime);
         std::fs::write(data.join("postgresql.auto.conf"), text)
             .map_err(io("write the server's configuration"))?;
+        // PostgreSQL knows by a process id whether another server uses the data. A container that was killed leaves one,
+        // and in this container it is somebody else's; whether the data is used is what the lock says.
+        remove(&data.join("postmaster.pid"))?;
+        let held = self
+            .lock
+            .try_clone()
+            .map_err(io("share the volume's lock"))?;
         let mut server = program("postgres");
-        server.arg("-D").arg(&data);
+        server.arg("-D").arg(&data).stdin(held);
         self.server = Some(
             self.children
                 .start(&mut server)
@@ -196,6 +212,16 @@ impl Worker {
             }
             Err(_) => Err(io(what)(std::io::ErrorKind::Interrupted.into())),
         }
+    }
+}
+
+/// Removes a file that need not be there.
+fn remove(path: &Path) -> Result<(), Error> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(io(format!("remove {}", path.display()))(error))
+        }
+        _ => Ok(()),
     }
 }
 
