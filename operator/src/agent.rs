@@ -6,7 +6,9 @@
 
 pub(crate) mod board;
 pub(crate) mod children;
+pub(crate) mod crashes;
 pub(crate) mod http;
+pub(crate) mod life;
 pub(crate) mod peers;
 pub(crate) mod record;
 

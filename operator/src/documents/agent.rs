@@ -8,10 +8,6 @@ mod settings;
 mod work;
 
 use std::fs::File;
-use std::time::Instant;
-
-use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
 
 pub use files::ADDRESS;
 pub use settings::Settings;
@@ -19,7 +15,9 @@ pub use settings::Settings;
 use super::facts::StoreFacts;
 use crate::agent::board::{Board, Readiness};
 use crate::agent::children::Children;
-use crate::agent::{self, Error, http, io};
+use crate::agent::crashes::Crashes;
+use crate::agent::life::{Life, Work};
+use crate::agent::{Error, io};
 
 impl Readiness for StoreFacts {
     fn ready(&self) -> Result<String, String> {
@@ -38,46 +36,21 @@ impl Readiness for StoreFacts {
 /// # Errors
 /// The volume, the identity or the port cannot be used: nothing that goes away by itself.
 pub async fn run(settings: Settings) -> Result<(), Error> {
-    let stop = CancellationToken::new();
-    let told = agent::told_to_stop()?;
+    let life = Life::begin(settings.listen).await?;
     let identity = settings::Identity::read(&settings)?;
     let lock = settings.volume.join("lock");
     let lock = File::create(&lock).map_err(io(format!("open {}", lock.display())))?;
     let board = Board::new(StoreFacts::default());
     let children = Children::default();
-    let listener = TcpListener::bind(settings.listen)
-        .await
-        .map_err(io(format!("listen on {}", settings.listen)))?;
-    let served = CancellationToken::new();
-    let pages = http::serve(
-        listener,
-        board.clone(),
-        identity.token.clone(),
-        served.clone(),
-    );
+    let token = identity.token.clone();
     let worker = work::Worker {
         children: children.clone(),
-        board,
+        board: board.clone(),
         lock,
         server: None,
-        crashes_in_a_row: 0,
-        not_before: Instant::now(),
+        crashes: Crashes::none(<work::Worker as Work>::BUSY),
         settings,
         identity,
     };
-    let work = async {
-        let result = worker.run(stop.clone()).await;
-        served.cancel();
-        result
-    };
-    let signals = async {
-        told.await;
-        stop.cancel();
-        std::future::pending::<()>().await;
-    };
-    tokio::select! {
-        result = async { tokio::try_join!(pages, work) } => result.map(|_| ()),
-        result = children.reap() => result.map_err(io("reap processes")),
-        () = signals => Ok(()),
-    }
+    life.live(worker, board, token, children).await
 }

@@ -11,19 +11,17 @@ mod settings;
 mod volume;
 mod work;
 
-use std::time::Instant;
-
 use chatbot_contract::ports;
-use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
 
 pub use settings::Settings;
 
 use super::facts::MemberFacts;
+use crate::agent::Error;
 use crate::agent::board::{Board, Readiness};
 use crate::agent::children::Children;
+use crate::agent::crashes::Crashes;
+use crate::agent::life::{Life, Work};
 use crate::agent::peers::Peers;
-use crate::agent::{self, Error, http, io};
 
 impl Readiness for MemberFacts {
     fn ready(&self) -> Result<String, String> {
@@ -46,8 +44,7 @@ impl Readiness for MemberFacts {
 /// # Errors
 /// The volume, the identity or the port cannot be used: nothing that goes away by itself.
 pub async fn run(settings: Settings) -> Result<(), Error> {
-    let stop = CancellationToken::new();
-    let told = agent::told_to_stop()?;
+    let life = Life::begin(settings.listen).await?;
     let identity = settings::Identity::read(&settings)?;
     let volume = volume::Volume::open(settings.volume.clone())?;
     let board = Board::new(MemberFacts {
@@ -59,42 +56,18 @@ pub async fn run(settings: Settings) -> Result<(), Error> {
         ..MemberFacts::default()
     });
     let children = Children::default();
-    let listener = TcpListener::bind(settings.listen)
-        .await
-        .map_err(io(format!("listen on {}", settings.listen)))?;
-    let served = CancellationToken::new();
-    let pages = http::serve(
-        listener,
-        board.clone(),
-        identity.token.clone(),
-        served.clone(),
-    );
+    let token = identity.token.clone();
     let worker = work::Worker {
         peers: Peers::new(ports::KAFKA_AGENT, &identity.token)?,
         client: client::Client::new(Settings::local(), &identity.member),
         children: children.clone(),
-        board,
+        board: board.clone(),
         volume,
         server: None,
         declared: false,
-        crashes_in_a_row: 0,
-        not_before: Instant::now(),
+        crashes: Crashes::none(<work::Worker as Work>::BUSY),
         settings,
         identity,
     };
-    let work = async {
-        let result = worker.run(stop.clone()).await;
-        served.cancel();
-        result
-    };
-    let signals = async {
-        told.await;
-        stop.cancel();
-        std::future::pending::<()>().await;
-    };
-    tokio::select! {
-        result = async { tokio::try_join!(pages, work) } => result.map(|_| ()),
-        result = children.reap() => result.map_err(io("reap processes")),
-        () = signals => Ok(()),
-    }
+    life.live(worker, board, token, children).await
 }

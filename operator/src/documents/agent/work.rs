@@ -3,25 +3,20 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use tokio::net::TcpStream;
-use tokio_util::sync::CancellationToken;
 
 use super::files;
 use super::settings::{Identity, Settings};
 use crate::agent::board::Board;
 use crate::agent::children::{Children, Exit, Running};
+use crate::agent::crashes::Crashes;
+use crate::agent::life::Work;
 use crate::agent::{Error, io, write_private};
 use crate::documents::facts::StoreFacts;
-use crate::outcome::chain;
 
-/// Between two looks while all is well, and while something is missing.
-const CALM: Duration = Duration::from_secs(2);
-const BUSY: Duration = Duration::from_millis(300);
-/// Longest pause before a server that crashes is started again.
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// How long a clean end may take.
 const STOP: Duration = Duration::from_secs(50);
 
@@ -34,55 +29,26 @@ pub(super) struct Worker {
     /// Held by whoever may use the data: this process, and the server as long as it lives.
     pub(super) lock: File,
     pub(super) server: Option<Running>,
-    pub(super) crashes_in_a_row: u32,
-    /// The server is not started again before this time.
-    pub(super) not_before: Instant,
+    pub(super) crashes: Crashes,
 }
 
-impl Worker {
-    /// Works until it is told to stop, and then stops the server.
-    pub(super) async fn run(mut self, stop: CancellationToken) -> Result<(), Error> {
-        loop {
-            let step = tokio::select! {
-                () = stop.cancelled() => break,
-                step = self.step() => step,
-            };
-            let pause = match step {
-                Ok(true) => CALM,
-                Ok(false) => BUSY,
-                Err(error) => {
-                    let text = chain(&error);
-                    tracing::warn!(error = text, "a step failed");
-                    self.board.note(|facts| facts.problem = Some(text));
-                    CALM
-                }
-            };
-            tokio::select! {
-                () = stop.cancelled() => break,
-                () = tokio::time::sleep(pause) => {}
-            }
-        }
-        if let Some(server) = self.server.take() {
-            // PostgreSQL's fast shutdown: it waits for no client.
-            server.stop_within(Signal::SIGINT, STOP).await;
-        }
-        Ok(())
-    }
+impl Work for Worker {
+    const CALM: Duration = Duration::from_secs(2);
+    const BUSY: Duration = Duration::from_millis(300);
 
-    /// One look, and what follows from it. Tells whether all is well.
     async fn step(&mut self) -> Result<bool, Error> {
         if let Some(exit) = self.ended() {
             self.crashed(exit);
         }
         if self.server.is_none() {
-            if Instant::now() < self.not_before {
+            if !self.crashes.may_start() {
                 return Ok(false);
             }
             self.start().await?;
         }
         if !self.board.facts().prepared && self.set_up().await? {
             tracing::info!("the account of the workloads is there");
-            self.crashes_in_a_row = 0;
+            self.crashes.over();
             self.board.note(|facts| {
                 facts.prepared = true;
                 facts.problem = None;
@@ -93,6 +59,19 @@ impl Worker {
         Ok(self.board.facts().serves())
     }
 
+    fn trouble(&self, problem: String) {
+        self.board.note(|facts| facts.problem = Some(problem));
+    }
+
+    async fn end(self) {
+        if let Some(server) = self.server {
+            // PostgreSQL's fast shutdown: it waits for no client.
+            server.stop_within(Signal::SIGINT, STOP).await;
+        }
+    }
+}
+
+impl Worker {
     /// How the server ended, if it did since this was asked last.
     fn ended(&mut self) -> Option<Exit> {
         let exit = self.server.as_mut()?.exit.try_recv().ok()?;
@@ -102,13 +81,7 @@ impl Worker {
 
     /// A server that ends by itself is started again, after a growing pause.
     fn crashed(&mut self, exit: Exit) {
-        self.crashes_in_a_row += 1;
-        let pause = BUSY
-            .saturating_mul(1 << self.crashes_in_a_row.min(8).saturating_sub(1))
-            .min(LONGEST_PAUSE);
-        let problem = format!("PostgreSQL ended with {exit}");
-        tracing::warn!(pause_ms = pause.as_millis(), "{problem}");
-        self.not_before = Instant::now() + pause;
+        let problem = self.crashes.note("PostgreSQL", exit);
         self.board.note(|facts| {
             facts.prepared = false;
             facts.crashes += 1;

@@ -1,13 +1,12 @@
 //! The agent's one worker: it owns the server's process and everything that is done to the volume.
 
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use chatbot_contract::events::TOPIC_PREFIX;
 use chatbot_contract::ports;
 use futures::future::join_all;
 use nix::sys::signal::Signal;
-use tokio_util::sync::CancellationToken;
 
 use super::choose::{Step, View, written};
 use super::client::{Client, Seen};
@@ -16,16 +15,13 @@ use super::settings::{Identity, Settings};
 use super::volume::Volume;
 use crate::agent::board::Board;
 use crate::agent::children::{Children, Exit, Running};
+use crate::agent::crashes::Crashes;
+use crate::agent::life::Work;
 use crate::agent::peers::Peers;
 use crate::agent::{Error, io, write_private};
 use crate::kafka::facts::{Cluster, MemberFacts, ServerFacts};
 use crate::outcome::chain;
 
-/// Between two looks while all is well, and while something is missing.
-const CALM: Duration = Duration::from_secs(2);
-const BUSY: Duration = Duration::from_millis(300);
-/// Longest pause before a server that crashes is started again.
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// A server that cannot tell the quorum of its stop waits for minutes; its log is whole after a kill as well.
 const STOP: Duration = Duration::from_secs(20);
 
@@ -41,41 +37,13 @@ pub(super) struct Worker {
     pub(super) server: Option<Running>,
     /// Whether the account was declared since this member leads.
     pub(super) declared: bool,
-    pub(super) crashes_in_a_row: u32,
-    /// The server is not started again before this time.
-    pub(super) not_before: Instant,
+    pub(super) crashes: Crashes,
 }
 
-impl Worker {
-    /// Works until it is told to stop, and then stops the server.
-    pub(super) async fn run(mut self, stop: CancellationToken) -> Result<(), Error> {
-        loop {
-            let step = tokio::select! {
-                () = stop.cancelled() => break,
-                step = self.step() => step,
-            };
-            let pause = match step {
-                Ok(true) => CALM,
-                Ok(false) => BUSY,
-                Err(error) => {
-                    let text = chain(&error);
-                    tracing::warn!(error = text, "a step failed");
-                    self.board.note(|facts| facts.problem = Some(text));
-                    CALM
-                }
-            };
-            tokio::select! {
-                () = stop.cancelled() => break,
-                () = tokio::time::sleep(pause) => {}
-            }
-        }
-        if let Some(server) = self.server.take() {
-            server.stop_within(Signal::SIGTERM, STOP).await;
-        }
-        Ok(())
-    }
+impl Work for Worker {
+    const CALM: Duration = Duration::from_secs(2);
+    const BUSY: Duration = Duration::from_millis(300);
 
-    /// One look, and what follows from it. Tells whether all is well.
     async fn step(&mut self) -> Result<bool, Error> {
         if let Some(exit) = self.ended() {
             self.crashed(exit);
@@ -113,6 +81,18 @@ impl Worker {
         Ok(false)
     }
 
+    fn trouble(&self, problem: String) {
+        self.board.note(|facts| facts.problem = Some(problem));
+    }
+
+    async fn end(self) {
+        if let Some(server) = self.server {
+            server.stop_within(Signal::SIGTERM, STOP).await;
+        }
+    }
+}
+
+impl Worker {
     /// How the server ended, if it did since this was asked last.
     fn ended(&mut self) -> Option<Exit> {
         let exit = self.server.as_mut()?.exit.try_recv().ok()?;
@@ -168,7 +148,7 @@ impl Worker {
 
     /// With a leader: declares the account where this member is it.
     async fn settle(&mut self, facts: &MemberFacts) {
-        self.crashes_in_a_row = 0;
+        self.crashes.over();
         let leads = facts.leader() == Some(&self.settings.member);
         if leads && !self.declared {
             match self
@@ -206,7 +186,7 @@ impl Worker {
 
     /// Starts the server, unless it runs or crashed just now.
     async fn start(&mut self) -> Result<(), Error> {
-        if self.server.is_some() || Instant::now() < self.not_before {
+        if self.server.is_some() || !self.crashes.may_start() {
             return Ok(());
         }
         let file = self.settings.runtime.join(properties::FILE);
@@ -279,13 +259,7 @@ impl Worker {
 
     /// A server that ends by itself is started again, after a growing pause.
     fn crashed(&mut self, exit: Exit) {
-        self.crashes_in_a_row += 1;
-        let pause = BUSY
-            .saturating_mul(1 << self.crashes_in_a_row.min(8).saturating_sub(1))
-            .min(LONGEST_PAUSE);
-        let problem = format!("the server ended with {exit}");
-        tracing::warn!(pause_ms = pause.as_millis(), "{problem}");
-        self.not_before = Instant::now() + pause;
+        let problem = self.crashes.note("the server", exit);
         self.declared = false;
         self.board.note(|facts| {
             facts.crashes += 1;

@@ -7,7 +7,6 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
-use tokio_util::sync::CancellationToken;
 
 use super::choose::{Start, View};
 use super::files;
@@ -16,16 +15,12 @@ use super::settings::{Identity, Settings};
 use super::volume::Volume;
 use crate::agent::board::Board;
 use crate::agent::children::{Children, Exit, Running};
+use crate::agent::crashes::Crashes;
+use crate::agent::life::Work;
 use crate::agent::peers::Peers;
 use crate::agent::{Error, io, write_private};
-use crate::outcome::chain;
 use crate::redis::facts::{MemberFacts, Role};
 
-/// Between two looks while all is well, and while something is missing.
-const CALM: Duration = Duration::from_secs(1);
-const BUSY: Duration = Duration::from_millis(200);
-/// Longest pause before a server that crashes is started again.
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// After so many ends in a row the data is given up: it can be made again, and may be what is wrong.
 const MANY_CRASHES: u32 = 3;
 /// How long writes are held back while another member takes over.
@@ -73,43 +68,15 @@ pub(super) struct Worker {
     pub(super) addresses: BTreeMap<String, IpAddr>,
     pub(super) server: Program,
     pub(super) sentinel: Program,
-    pub(super) crashes_in_a_row: u32,
-    /// The server is not started again before this time.
-    pub(super) not_before: Instant,
+    pub(super) crashes: Crashes,
     /// Whether the running server may become primary.
     pub(super) may_lead: bool,
 }
 
-impl Worker {
-    /// Works until it is told to stop, and then stops both programs in order.
-    pub(super) async fn run(mut self, stop: CancellationToken) -> Result<(), Error> {
-        loop {
-            let step = tokio::select! {
-                () = stop.cancelled() => break,
-                step = self.step() => step,
-            };
-            let pause = match step {
-                Ok(true) => CALM,
-                Ok(false) => BUSY,
-                Err(error) => {
-                    let text = chain(&error);
-                    tracing::warn!(error = text, "a step failed");
-                    self.board.note(|facts| facts.problem = Some(text));
-                    CALM
-                }
-            };
-            tokio::select! {
-                () = stop.cancelled() => break,
-                () = tokio::time::sleep(pause) => {}
-            }
-        }
-        self.hand_over().await;
-        self.server.stop().await;
-        self.sentinel.stop().await;
-        Ok(())
-    }
+impl Work for Worker {
+    const CALM: Duration = Duration::from_secs(1);
+    const BUSY: Duration = Duration::from_millis(200);
 
-    /// One look, and what follows from it. Tells whether all is well.
     async fn step(&mut self) -> Result<bool, Error> {
         if let Some(exit) = self.server.ended() {
             self.crashed(exit)?;
@@ -122,7 +89,7 @@ impl Worker {
         if has_sentinel && self.sentinel.process.is_none() {
             self.start_sentinel().await?;
         }
-        if self.server.process.is_none() && Instant::now() >= self.not_before {
+        if self.server.process.is_none() && self.crashes.may_start() {
             self.start_server().await?;
         }
         self.settle().await?;
@@ -130,6 +97,18 @@ impl Worker {
         Ok(facts.in_step() && (!has_sentinel || facts.watched.is_some()))
     }
 
+    fn trouble(&self, problem: String) {
+        self.board.note(|facts| facts.problem = Some(problem));
+    }
+
+    async fn end(mut self) {
+        self.hand_over().await;
+        self.server.stop().await;
+        self.sentinel.stop().await;
+    }
+}
+
+impl Worker {
     /// Looks at both programs.
     async fn look(&mut self) {
         let server = match &self.server.process {
@@ -152,7 +131,7 @@ impl Worker {
         if !facts.in_step() {
             return Ok(());
         }
-        self.crashes_in_a_row = 0;
+        self.crashes.over();
         if !facts.seeded {
             self.volume.set_seeded()?;
         }
@@ -284,19 +263,13 @@ impl Worker {
 
     /// A server that ends by itself is started again, after a growing pause; data that may be why is given up.
     fn crashed(&mut self, exit: Exit) -> Result<(), Error> {
-        self.crashes_in_a_row += 1;
-        let pause = CALM
-            .saturating_mul(1 << self.crashes_in_a_row.min(6).saturating_sub(1))
-            .min(LONGEST_PAUSE);
-        let problem = format!("the server ended with {exit}");
-        tracing::warn!(pause_ms = pause.as_millis(), "{problem}");
-        self.not_before = Instant::now() + pause;
+        let problem = self.crashes.note("the server", exit);
         self.board.note(|facts| {
             facts.server = None;
             facts.crashes += 1;
             facts.problem = Some(problem);
         });
-        if self.crashes_in_a_row >= MANY_CRASHES && self.volume.is_seeded() {
+        if self.crashes.in_a_row() >= MANY_CRASHES && self.volume.is_seeded() {
             tracing::warn!("giving up the data: the server does not start with it");
             self.volume.empty()?;
             self.board.note(|facts| facts.seeded = false);
@@ -351,7 +324,7 @@ impl Worker {
                     tracing::info!(to = %primary, took_ms, "handed over");
                     return;
                 }
-                Ok(_) => tokio::time::sleep(BUSY / 4).await,
+                Ok(_) => tokio::time::sleep(Self::BUSY / 4).await,
                 Err(error) => {
                     tracing::warn!(%error, "the Sentinel does not tell who takes over");
                     return;
