@@ -1,5 +1,7 @@
 //! What every engine that the operator runs has in common: the checks of its spec, and the questions to its agents.
 
+pub(crate) mod members;
+
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -15,6 +17,17 @@ use crate::facts::{Facts, StorageClassFact};
 use crate::names;
 use crate::reason::{Problem, Reason};
 use crate::refusals;
+
+/// What a spec asks for: an engine that the operator runs, servers at an address that somebody else runs, or none.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Plan<M> {
+    /// What the operator runs.
+    Managed(Box<M>),
+    /// Where somebody else's is.
+    External(String),
+    /// None.
+    Without,
+}
 
 /// An agent answers at once, or its node does not.
 const LIMIT: Duration = Duration::from_secs(2);

@@ -7,7 +7,6 @@ pub mod agent;
 mod component;
 pub mod connection;
 pub mod facts;
-mod objects;
 mod plan;
 mod words;
 

@@ -66,14 +66,8 @@ pub fn mysql_member_host(deployment: &str, namespace: &str, ordinal: i32) -> Str
     )
 }
 
-/// A Kafka member: its pod, and the Service by whose name it is known.
+/// A member of an engine that needs no brain: its pod, and the Service by which it is announced.
 #[must_use]
-pub fn kafka_member(deployment: &str, ordinal: i32) -> String {
-    format!("{deployment}-kafka-{ordinal}")
-}
-
-/// A Redis member: its pod, and the Service by whose address it is announced.
-#[must_use]
-pub fn redis_member(deployment: &str, ordinal: i32) -> String {
-    format!("{deployment}-redis-{ordinal}")
+pub fn member(deployment: &str, component: &str, ordinal: i32) -> String {
+    format!("{deployment}-{component}-{ordinal}")
 }

@@ -12,15 +12,7 @@ use crate::names;
 use crate::reason::Problem;
 
 /// What the spec asks for.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Plan {
-    /// A store that the operator runs.
-    Managed(Box<Managed>),
-    /// Servers at these addresses that somebody else runs.
-    External(String),
-    /// No store.
-    Without,
-}
+pub(super) type Plan = engine::Plan<Managed>;
 
 /// What the store shall be.
 #[derive(Clone, Debug, PartialEq)]

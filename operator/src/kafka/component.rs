@@ -1,30 +1,20 @@
 //! Kafka as a component: the steps that the pipeline calls.
 
-use std::time::Duration;
-
-use chatbot_contract::ports;
 use chatbot_crds::{
     ChatbotDeploymentSpec, ComponentStatuses, EngineStatus, MemberStatus, conditions,
 };
-use futures::future::join_all;
-use k8s_openapi::api::core::v1::Pod;
-use kube::ResourceExt;
 
 use super::facts::MemberFacts;
-use super::plan::{self, Managed, Plan};
-use super::words::{self, Member};
-use super::{connection, objects};
+use super::plan::{self, ENGINE, Plan};
+use super::{connection, words};
 use crate::child::Child;
 use crate::component::{Component, Error, Observation, Scene};
 use crate::components::external;
+use crate::engine::members::{self, Member, Members};
 use crate::facts::{Facts, References};
 use crate::live::Live;
+use crate::names;
 use crate::reason::{Problem, Reason};
-use crate::{engine, names, rollout};
-
-/// How soon members that are whole are looked at again, and ones that are not.
-const CALM: Duration = Duration::from_secs(5);
-const BUSY: Duration = Duration::from_millis(500);
 
 /// Kafka, whoever runs it. Messages are in MySQL before they are told, so the spec may change its mind: what the
 /// operator made goes when it is no longer wanted.
@@ -68,7 +58,7 @@ impl Component for Kafka {
 
     fn build(&self, plan: &Plan) -> Vec<Child> {
         match plan {
-            Plan::Managed(managed) => objects::build(managed),
+            Plan::Managed(managed) => members::build(&ENGINE, managed),
             Plan::External(_) | Plan::Without => Vec::new(),
         }
     }
@@ -85,46 +75,16 @@ impl Component for Kafka {
     }
 }
 
-async fn observe_members(plan: &Managed, scene: &Scene<'_>) -> Result<Observation, Error> {
-    let pods = scene.live.pods(names::KAFKA);
-    let members = gather(&scene.context.http, plan, &pods).await;
-    let (mut reason, mut message) = words::say(&members);
-    // What keeps a pod from running says more than that its member is missing.
-    if reason != Reason::Ready {
-        let refused = engine::refused(scene, &plan.name(), plan.replicas, &pods).await?;
-        if let Some((cause, why)) = refused.or_else(|| rollout::hindrance(&pods)) {
-            if reason == Reason::Degraded {
-                message = format!("{message}; {why}");
-            } else {
-                (reason, message) = (cause, why);
-            }
-        }
-    }
-    let calm = reason == Reason::Ready;
-    Ok(Observation {
-        part: ComponentStatuses {
-            kafka: Some(status(plan, &members)),
-            ..ComponentStatuses::default()
-        },
-        look_again: Some(if calm { CALM } else { BUSY }),
-        ..Observation::new(reason, message)
-    })
+async fn observe_members(plan: &Members, scene: &Scene<'_>) -> Result<Observation, Error> {
+    let (members, mut observation) = members::observe(&ENGINE, plan, scene, words::say).await?;
+    observation.part = ComponentStatuses {
+        kafka: Some(status(plan, &members)),
+        ..ComponentStatuses::default()
+    };
+    Ok(observation)
 }
 
-/// Asks all agents at once.
-async fn gather(http: &reqwest::Client, plan: &Managed, pods: &[&Pod]) -> Vec<Member> {
-    let asked = plan.members().map(|name| async move {
-        let pod = pods.iter().find(|pod| pod.name_any() == name);
-        let facts = match pod {
-            Some(pod) => engine::ask(http, pod, ports::KAFKA_AGENT, &plan.token).await,
-            None => None,
-        };
-        Member { name, facts }
-    });
-    join_all(asked).await
-}
-
-fn status(plan: &Managed, members: &[Member]) -> EngineStatus {
+fn status(plan: &Members, members: &[Member<MemberFacts>]) -> EngineStatus {
     let in_step = members
         .iter()
         .filter(|member| member.facts.as_ref().is_some_and(|facts| facts.in_step()))

@@ -63,7 +63,7 @@ impl Connection {
             return Ok(None);
         };
         let server = |ordinal| {
-            let member = names::kafka_member(&facts.name, ordinal);
+            let member = names::member(&facts.name, names::KAFKA, ordinal);
             format!("{member}.{}.svc:{}", facts.namespace, ports::KAFKA)
         };
         let servers: Vec<String> = (0..managed.replicas).map(server).collect();

@@ -3,16 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::facts::MemberFacts;
+use crate::engine::members::Member;
 use crate::reason::Reason;
 
-/// A declared member, and what its agent tells.
-pub(super) struct Member {
-    pub(super) name: String,
-    pub(super) facts: Option<MemberFacts>,
-}
-
 /// Who leads the quorum, as most members see it: one that was cut off believes the old leader for a while.
-pub(super) fn leader(members: &[Member]) -> Option<&str> {
+pub(super) fn leader(members: &[Member<MemberFacts>]) -> Option<&str> {
     let mut votes: BTreeMap<&str, usize> = BTreeMap::new();
     for facts in members.iter().filter_map(|member| member.facts.as_ref()) {
         if let Some(leader) = facts.leader() {
@@ -24,7 +19,7 @@ pub(super) fn leader(members: &[Member]) -> Option<&str> {
 }
 
 /// Says how they are.
-pub(super) fn say(members: &[Member]) -> (Reason, String) {
+pub(super) fn say(members: &[Member<MemberFacts>]) -> (Reason, String) {
     let all = members.len();
     let missing: Vec<&str> = members
         .iter()
@@ -73,7 +68,7 @@ mod tests {
     use super::*;
     use crate::kafka::facts::ServerFacts;
 
-    fn member(ordinal: u8, leader: Option<u8>, behind: u32) -> Member {
+    fn member(ordinal: u8, leader: Option<u8>, behind: u32) -> Member<MemberFacts> {
         let name = |ordinal| format!("shop-kafka-{ordinal}");
         Member {
             name: name(ordinal),

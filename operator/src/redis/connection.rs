@@ -60,7 +60,7 @@ impl Connection {
             (ports::REDIS, "single")
         };
         let host = |ordinal| {
-            let member = names::redis_member(&facts.name, ordinal);
+            let member = names::member(&facts.name, names::REDIS, ordinal);
             format!("{member}.{}.svc:{port}", facts.namespace)
         };
         let key = identity::redis_password(redis::WORKLOAD_ACCOUNT);

@@ -1,75 +1,33 @@
 //! The validate step: one owned plan of spec and facts, or what is wrong.
 
-use chatbot_contract::identity;
-use chatbot_crds::{ExternalRedis, ManagedRedis, StorageSpec};
-use k8s_openapi::api::core::v1::{PodTemplateSpec, ResourceRequirements};
+use chatbot_contract::{identity, ports, redis};
+use chatbot_crds::{ExternalRedis, ManagedRedis};
 
 use super::connection::Connection;
-use crate::build::pod;
 use crate::engine;
+use crate::engine::members::{Asked, Engine, Members};
 use crate::facts::Facts;
 use crate::names;
 use crate::reason::Problem;
 
-/// Version of new members where the spec names none.
-const DEFAULT_VERSION: &str = "8.0";
-
 /// What the spec asks for.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Plan {
-    /// Members that the operator runs.
-    Managed(Box<Managed>),
-    /// A server at this address that somebody else runs.
-    External(String),
-    /// No Redis.
-    Without,
-}
+pub(super) type Plan = engine::Plan<Members>;
 
-/// What the members shall be.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Managed {
-    /// Name of the ChatbotDeployment.
-    pub deployment: String,
-    /// Its namespace.
-    pub namespace: String,
-    /// The server's version.
-    pub version: String,
-    /// The server's image.
-    pub image: String,
-    /// Image that holds the agent.
-    pub agent_image: String,
-    /// Members.
-    pub replicas: i32,
-    /// Volume of each.
-    pub storage: StorageSpec,
-    /// Requests and limits of the container.
-    pub resources: ResourceRequirements,
-    /// Lines of the server's configuration that the spec asks for.
-    pub config: String,
-    /// What the spec lays over the pods.
-    pub template: Option<PodTemplateSpec>,
-    /// What the agents want to hear, from the identity.
-    pub token: String,
-}
-
-impl Managed {
-    /// Name of the StatefulSet, and the first part of the pods' names.
-    #[must_use]
-    pub fn name(&self) -> String {
-        names::of(&self.deployment, names::REDIS)
-    }
-
-    /// Name of the ConfigMap with the server's configuration.
-    #[must_use]
-    pub fn config_name(&self) -> String {
-        format!("{}-config", self.name())
-    }
-
-    /// The members, by their ordinal.
-    pub fn members(&self) -> impl Iterator<Item = String> {
-        (0..self.replicas).map(|ordinal| names::redis_member(&self.deployment, ordinal))
-    }
-}
+/// What is special about Redis.
+pub(super) const ENGINE: Engine = Engine {
+    component: names::REDIS,
+    default_version: "8.0",
+    resources: [["20m", "48Mi"], ["1", "256Mi"]],
+    config_file: "redis.conf",
+    between: ' ',
+    user: 999,
+    // A hand-over and a clean end take seconds.
+    grace_seconds: 30,
+    ports: &[("redis", ports::REDIS), ("sentinel", ports::SENTINEL)],
+    agent_port: ports::REDIS_AGENT,
+    token: identity::REDIS_AGENT_TOKEN,
+    passwords: || redis::ACCOUNTS.map(identity::redis_password).into(),
+};
 
 /// Makes the plan.
 pub(super) fn validate(facts: &Facts) -> Result<Plan, Problem> {
@@ -88,30 +46,16 @@ pub(super) fn validate(facts: &Facts) -> Result<Plan, Problem> {
         config,
         pod_template,
     } = managed;
-    let status = facts.status.components.redis.as_ref();
-    // A class that goes away later takes nothing from volumes that exist.
-    if status.is_none() {
-        engine::check_class("redis", &storage, facts.storage_classes.as_deref())?;
-    }
-    // Kept in status at creation, so that a newer operator does not move the data by itself.
-    let kept = status.and_then(|redis| redis.version.clone());
-    let version = version
-        .or(kept)
-        .unwrap_or_else(|| DEFAULT_VERSION.to_owned());
-    Ok(Plan::Managed(Box::new(Managed {
-        deployment: facts.name.clone(),
-        namespace: facts.namespace.clone(),
-        image: format!("{}:{version}", facts.settings.redis_repository),
+    let asked = Asked {
         version,
-        agent_image: facts.settings.operator_image.clone(),
         replicas,
         storage,
-        resources: pod::resources(resources.as_ref(), ["20m", "48Mi"], ["1", "256Mi"]),
-        config: engine::lines("redis", &config, ' ')?,
-        template: pod::parse_template("redis.managed.podTemplate", pod_template.as_ref())?,
-        token: facts
-            .identity()?
-            .text(identity::REDIS_AGENT_TOKEN)?
-            .to_owned(),
-    })))
+        resources,
+        config,
+        pod_template,
+    };
+    let repository = &facts.settings.redis_repository;
+    let status = facts.status.components.redis.as_ref();
+    let members = Members::plan(&ENGINE, facts, asked, repository, status)?;
+    Ok(Plan::Managed(Box::new(members)))
 }

@@ -3,17 +3,12 @@
 use std::net::IpAddr;
 
 use super::facts::MemberFacts;
+use crate::engine::members::Member;
 use crate::reason::Reason;
-
-/// A declared member, and what its agent tells.
-pub(super) struct Member {
-    pub(super) name: String,
-    pub(super) facts: Option<MemberFacts>,
-}
 
 /// The primary: of those that call themselves so, the one that most Sentinels name. One that was cut off calls
 /// itself primary until it hears of the other.
-pub(super) fn primary(members: &[Member]) -> Option<&Member> {
+pub(super) fn primary(members: &[Member<MemberFacts>]) -> Option<&Member<MemberFacts>> {
     let heard = || members.iter().filter_map(|member| member.facts.as_ref());
     let votes = |address: Option<IpAddr>| heard().filter(|facts| facts.watched == address).count();
     members
@@ -28,7 +23,7 @@ pub(super) fn primary(members: &[Member]) -> Option<&Member> {
 }
 
 /// Says how they are.
-pub(super) fn say(members: &[Member]) -> (Reason, String) {
+pub(super) fn say(members: &[Member<MemberFacts>]) -> (Reason, String) {
     let all = members.len();
     let missing: Vec<&str> = members
         .iter()
@@ -69,7 +64,7 @@ mod tests {
     use super::*;
     use crate::redis::facts::{Role, ServerFacts};
 
-    fn member(ordinal: u8, role: Option<(Role, bool)>, watched: u8) -> Member {
+    fn member(ordinal: u8, role: Option<(Role, bool)>, watched: u8) -> Member<MemberFacts> {
         let address = |ordinal| Some(IpAddr::from([198, 18, 0, ordinal]));
         let name = format!("shop-redis-{ordinal}");
         Member {
