@@ -39,6 +39,15 @@ impl Server {
         facts(answer).ok_or_else(unexpected)
     }
 
+    /// Whether what the server has is in its file: a replica that took a copy of everything writes the file anew, and until
+    /// that is done the file is older than the copy.
+    pub(super) async fn is_written(&mut self) -> Result<bool, RedisError> {
+        let mut asked = cmd("INFO");
+        asked.arg("persistence");
+        let answer: String = self.ask(&asked).await?;
+        Ok(written(&answer))
+    }
+
     /// The primary that the Sentinel names.
     pub(super) async fn watched(&mut self) -> Result<IpAddr, RedisError> {
         let mut asked = cmd("SENTINEL");
@@ -105,6 +114,14 @@ fn unexpected() -> RedisError {
         .into()
 }
 
+/// Reads the answer to `INFO persistence` (<https://redis.io/docs/latest/commands/info/>).
+fn written(answer: &str) -> bool {
+    let says = |line: &str| answer.lines().any(|said| said.trim_end() == line);
+    says("aof_rewrite_in_progress:0")
+        && says("aof_rewrite_scheduled:0")
+        && says("aof_last_bgrewrite_status:ok")
+}
+
 /// Reads the answer to `ROLE` (<https://redis.io/docs/latest/commands/role/>).
 fn facts(answer: Vec<Value>) -> Option<ServerFacts> {
     let mut parts = answer.into_iter();
@@ -134,6 +151,19 @@ mod tests {
 
     fn text(text: &str) -> Value {
         Value::BulkString(text.as_bytes().to_vec())
+    }
+
+    #[test]
+    fn a_file_that_is_being_written_is_not_written() {
+        let says = |progress, scheduled, last| {
+            written(&format!(
+                "# Persistence\r\nloading:0\r\naof_rewrite_in_progress:{progress}\r\naof_rewrite_scheduled:{scheduled}\r\naof_last_bgrewrite_status:{last}\r\n"
+            ))
+        };
+        assert!(says(0, 0, "ok"));
+        assert!(!says(1, 0, "ok"));
+        assert!(!says(0, 1, "ok"));
+        assert!(!says(0, 0, "err"));
     }
 
     #[test]

@@ -94,7 +94,7 @@ impl Work for Worker {
         }
         self.settle().await?;
         let facts = self.board.facts();
-        Ok(facts.in_step() && (!has_sentinel || facts.watched.is_some()))
+        Ok(facts.in_step() && facts.seeded && (!has_sentinel || facts.watched.is_some()))
     }
 
     fn trouble(&self, problem: String) {
@@ -133,7 +133,15 @@ impl Worker {
         }
         self.crashes.over();
         if !facts.seeded {
-            self.volume.set_seeded()?;
+            match self.server.server.is_written().await {
+                Ok(true) => self.volume.set_seeded()?,
+                // Soon, and until then a crash would leave an empty file.
+                Ok(false) => return Ok(()),
+                Err(error) => {
+                    tracing::warn!(%error, "the server does not tell whether its file is written");
+                    return Ok(());
+                }
+            }
         }
         self.board.note(|facts| {
             facts.seeded = true;
