@@ -1,28 +1,26 @@
 //! The server's configuration, and what is set up in it.
 
-use std::path::Path;
-
 use chatbot_contract::documents::WORKLOAD_ACCOUNT;
 
 /// Where PostgreSQL is, inside the pod only. Whoever is in the pod is believed, since DocumentDB's own workers connect
 /// that way.
 pub const ADDRESS: &str = "postgres://postgres@127.0.0.1:5432/postgres";
 
-/// The text of `postgresql.auto.conf`, which counts more than what `initdb` wrote.
-pub(super) fn configuration(memory: u64, runtime: &Path) -> String {
+/// The text of `postgresql.auto.conf`, which counts more than what `initdb` wrote. There is no socket: its lock would
+/// outlive a container that is killed, in a folder of the pod.
+pub(super) fn configuration(memory: u64) -> String {
     format!(
         "shared_preload_libraries = 'pg_cron,pg_documentdb_core,pg_documentdb'\n\
          cron.database_name = 'postgres'\n\
          listen_addresses = 'localhost'\n\
          port = 5432\n\
-         unix_socket_directories = '{}'\n\
+         unix_socket_directories = ''\n\
          shared_buffers = '{}kB'\n\
          max_connections = 100\n\
          jit = off\n\
          timezone = 'UTC'\n\
          log_timezone = 'UTC'\n\
          logging_collector = off\n",
-        runtime.display(),
         memory / 4 / 1024,
     )
 }
@@ -51,8 +49,7 @@ mod tests {
 
     #[test]
     fn a_quarter_of_the_memory_is_for_pages() {
-        let text = configuration(512 * 1024 * 1024, Path::new("/run/documents"));
+        let text = configuration(512 * 1024 * 1024);
         assert!(text.contains("shared_buffers = '131072kB'"));
-        assert!(text.contains("unix_socket_directories = '/run/documents'"));
     }
 }

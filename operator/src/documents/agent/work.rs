@@ -112,7 +112,7 @@ impl Worker {
             std::fs::rename(&new, &data).map_err(io("rename the new data folder"))?;
             tracing::info!("made an empty store");
         }
-        let text = files::configuration(self.settings.memory, &self.settings.runtime);
+        let text = files::configuration(self.settings.memory);
         std::fs::write(data.join("postgresql.auto.conf"), text)
             .map_err(io("write the server's configuration"))?;
         // PostgreSQL knows by a process id whether another server uses the data. A container that was killed leaves one,
