@@ -77,7 +77,7 @@ pub const DOCUMENTS_USER: &str = "CHATBOT_DOCUMENTS_USER";
 pub const DOCUMENTS_PASSWORD_FILE: &str = "CHATBOT_DOCUMENTS_PASSWORD_FILE";
 /// `true` for TLS, checked with the system's roots.
 pub const DOCUMENTS_TLS: &str = "CHATBOT_DOCUMENTS_TLS";
-/// Days that transcripts and request logs are kept in the document store; absent: as long as the conversation.
+/// Days that transcripts are kept in the document store; absent: as long as the conversation.
 pub const DOCUMENTS_RETENTION_DAYS: &str = "CHATBOT_DOCUMENTS_RETENTION_DAYS";
 
 /// `true` to let webhooks be at `http` addresses, too: for development.
