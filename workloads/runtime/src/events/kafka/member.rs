@@ -151,9 +151,6 @@ impl Member {
             .set("partition.assignment.strategy", "cooperative-sticky")
             // How long the partitions of a member that died wait; one that ends says so.
             .set("session.timeout.ms", "10000")
-            // A broker that has just begun names no leaders yet, and a group that is formed at that moment shares out
-            // nothing until its members look again (librdkafka: every five minutes).
-            .set("topic.metadata.refresh.interval.ms", "5000")
             .set("statistics.interval.ms", "5000")
             .set("queued.max.messages.kbytes", "1024")
             .create_with_context(told);
