@@ -312,6 +312,18 @@ impl System {
         command::run_with_input("kubectl", &arguments, input).await
     }
 
+    /// Waits until an engine is whole, by its condition, and nothing is lost.
+    ///
+    /// # Errors
+    /// The limit is over.
+    pub async fn whole(&self, condition: &str) -> Result<()> {
+        self.until(condition, wait::LONG, |system| {
+            (is(system, condition, "True") && is(system, conditions::DEGRADED, "False"))
+                .then_some(())
+        })
+        .await
+    }
+
     /// Deletes the ChatbotDeployment and waits until it is gone.
     ///
     /// # Errors
@@ -336,13 +348,16 @@ pub fn condition<'a>(system: &'a ChatbotDeployment, type_: &str) -> Option<&'a C
         .find(|condition| condition.type_ == type_)
 }
 
+/// Whether a condition has this status.
+#[must_use]
+pub fn is(system: &ChatbotDeployment, type_: &str, status: &str) -> bool {
+    condition(system, type_).is_some_and(|condition| condition.status == status)
+}
+
 /// Whether it is Ready for its newest spec, as kstatus computes it.
 #[must_use]
 pub fn is_ready(system: &ChatbotDeployment) -> bool {
     let generation = system.meta().generation;
-    let is = |type_: &str, status: &str| {
-        condition(system, type_).is_some_and(|condition| condition.status == status)
-    };
     let observed = system
         .status
         .as_ref()
@@ -351,8 +366,8 @@ pub fn is_ready(system: &ChatbotDeployment) -> bool {
         && condition(system, conditions::READY).is_some_and(|condition| {
             condition.status == "True" && condition.observed_generation == generation
         })
-        && !is(conditions::RECONCILING, "True")
-        && !is(conditions::STALLED, "True")
+        && !is(system, conditions::RECONCILING, "True")
+        && !is(system, conditions::STALLED, "True")
         && system.meta().deletion_timestamp.is_none()
 }
 

@@ -2,7 +2,8 @@
 //! its server, and the one that tells how the server is.
 //!
 //! The program is this one, static, copied into the engine's own image by an init container. The agents
-//! themselves stand beside their engines: [`crate::mysql::agent`], [`crate::redis::agent`], [`crate::kafka::agent`].
+//! themselves stand beside their engines: [`crate::mysql::agent`], [`crate::redis::agent`],
+//! [`crate::kafka::agent`], [`crate::documents::agent`].
 
 pub(crate) mod board;
 pub(crate) mod children;
@@ -82,6 +83,14 @@ pub(crate) fn identity_text(folder: &Path, key: &str) -> Result<String, Error> {
     std::fs::read_to_string(&path)
         .map(|text| text.trim().to_owned())
         .map_err(io(format!("read {}", path.display())))
+}
+
+/// Reads the settings that a person chose for a server, where there is a file with some.
+pub(crate) fn chosen_settings(file: Option<&Path>) -> Result<String, Error> {
+    file.map_or_else(
+        || Ok(String::new()),
+        |path| std::fs::read_to_string(path).map_err(io(format!("read {}", path.display()))),
+    )
 }
 
 /// Writes a file that only we can read: it may hold passwords.

@@ -1,8 +1,8 @@
 //! The components, except MySQL as the operator runs it: a folder or file each.
 
-pub mod external;
 pub mod external_mysql;
 pub mod identity;
 pub mod load_balancer;
+pub mod mail_server;
 pub mod migration;
 pub mod workload;

@@ -11,6 +11,8 @@ mod objects;
 mod plan;
 
 pub use component::Documents;
+#[cfg(test)]
+pub(crate) use component::EXTERNAL;
 
 #[cfg(test)]
 mod tests;

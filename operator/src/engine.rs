@@ -6,17 +6,18 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use chatbot_crds::{SecretKey, StorageSpec};
+use chatbot_crds::{SecretKey, StorageSpec, conditions};
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use serde::de::DeserializeOwned;
 
 use crate::agent::FACTS;
-use crate::component::{Error, Scene};
-use crate::facts::{Facts, StorageClassFact};
+use crate::child::Child;
+use crate::component::{Error, Observation, Scene};
+use crate::facts::{Facts, References, StorageClassFact};
 use crate::names;
 use crate::reason::{Problem, Reason};
-use crate::refusals;
+use crate::{refusals, rollout};
 
 /// What a spec asks for: an engine that the operator runs, servers at an address that somebody else runs, or none.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,6 +30,38 @@ pub enum Plan<M> {
     Without,
 }
 
+impl<M> Plan<M> {
+    /// What must be there before the objects are made.
+    pub(crate) fn needs(&self, facts: &Facts) -> Vec<String> {
+        match self {
+            Self::Managed(_) if !facts.condition_is_true(conditions::IDENTITY_READY) => {
+                vec!["the identity".to_owned()]
+            }
+            Self::Managed(_) | Self::External(_) | Self::Without => Vec::new(),
+        }
+    }
+
+    /// The objects: only what the operator runs has some.
+    pub(crate) fn objects(&self, build: impl FnOnce(&M) -> Vec<Child>) -> Vec<Child> {
+        match self {
+            Self::Managed(managed) => build(managed),
+            Self::External(_) | Self::Without => Vec::new(),
+        }
+    }
+}
+
+/// What the plan of an engine is made of: its own Secret, where somebody else runs it, volumes and the identity.
+pub(crate) fn references(secret: Option<String>) -> References {
+    References {
+        secrets: secret.into_iter().collect(),
+        storage_classes: true,
+        identity: true,
+    }
+}
+
+/// How soon an engine that is whole is looked at again, and one that is not.
+const CALM: Duration = Duration::from_secs(5);
+const BUSY: Duration = Duration::from_millis(500);
 /// An agent answers at once, or its node does not.
 const LIMIT: Duration = Duration::from_secs(2);
 
@@ -168,6 +201,33 @@ pub async fn ask<F: DeserializeOwned>(
             None
         }
     }
+}
+
+/// What is said of an engine whose agents tell this. What keeps a pod of its StatefulSet from running says more than
+/// that something is missing.
+///
+/// # Errors
+/// The cluster could not be read.
+pub(crate) async fn observed(
+    scene: &Scene<'_>,
+    set: &str,
+    replicas: i32,
+    pods: &[&Pod],
+    (mut reason, mut message): (Reason, String),
+) -> Result<Observation, Error> {
+    if reason != Reason::Ready {
+        let refused = refused(scene, set, replicas, pods).await?;
+        if let Some((cause, why)) = refused.or_else(|| rollout::hindrance(pods)) {
+            if reason == Reason::Degraded {
+                message = format!("{message}; {why}");
+            } else {
+                (reason, message) = (cause, why);
+            }
+        }
+    }
+    let mut observation = Observation::new(reason, message);
+    observation.look_again = Some(if reason == Reason::Ready { CALM } else { BUSY });
+    Ok(observation)
 }
 
 /// Why the cluster makes no pods of a StatefulSet, when some are not there.

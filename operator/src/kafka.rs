@@ -10,6 +10,8 @@ pub mod facts;
 mod plan;
 mod words;
 
+#[cfg(test)]
+pub(crate) use component::EXTERNAL;
 pub use component::Kafka;
 
 #[cfg(test)]

@@ -11,6 +11,8 @@ pub mod facts;
 mod plan;
 mod words;
 
+#[cfg(test)]
+pub(crate) use component::EXTERNAL;
 pub use component::Redis;
 
 #[cfg(test)]

@@ -5,9 +5,10 @@
 use std::time::Duration;
 
 use chatbot_contract::report::{Dependency, DependencyName, DependencyState, Report};
-use chatbot_contract::{paths, ports};
+use chatbot_contract::{Workload, paths, ports};
 use k8s_openapi::api::core::v1::Pod;
 
+use crate::component::{Observation, Scene};
 use crate::reason::Reason;
 
 /// More pods are not asked: they see the same.
@@ -88,16 +89,62 @@ impl Reasons {
     }
 }
 
+/// A server that somebody else runs, in the eyes of the workloads that use it.
+#[derive(Clone, Copy)]
+pub(crate) struct Reported {
+    pub(crate) dependency: DependencyName,
+    pub(crate) reasons: Reasons,
+    /// Who is asked: of these groups the first in which somebody answers.
+    pub(crate) askers: &'static [&'static [Workload]],
+    /// Whether what the workload says of it begins with where it is.
+    pub(crate) says_where: bool,
+}
+
+impl Reported {
+    /// Asks the workloads.
+    pub(crate) async fn observe(&self, place: &str, scene: &Scene<'_>) -> Observation {
+        let mut running = Vec::new();
+        for asked in self.askers {
+            let pods: Vec<&Pod> = asked
+                .iter()
+                .flat_map(|workload| scene.live.pods(workload.name()))
+                .collect();
+            running = ask(&scene.context.http, &pods).await;
+            if !running.is_empty() {
+                break;
+            }
+        }
+        let mut observation = self.seen(place, &running);
+        observation.look_again = Some(INTERVAL);
+        observation
+    }
+
+    fn seen(&self, place: &str, running: &[Report]) -> Observation {
+        let seen = dependency(running, self.dependency);
+        let Some(seen) = seen.filter(|seen| seen.state != DependencyState::Unknown) else {
+            return Observation::new(Reason::Unknown, format!("{place} was not tried yet"));
+        };
+        let message = if self.says_where {
+            seen.message
+        } else {
+            format!("{place}: {}", seen.message)
+        };
+        Observation::new(self.reasons.of(seen.state), message)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::components::mail_server::MAIL;
+    use crate::{documents, kafka, redis};
 
-    fn report(state: DependencyState) -> Report {
+    fn report(name: DependencyName, state: DependencyState) -> Report {
         Report {
             dependencies: vec![Dependency {
-                name: DependencyName::Model,
+                name,
                 state,
-                message: String::new(),
+                message: "said".to_owned(),
             }],
         }
     }
@@ -105,11 +152,70 @@ mod tests {
     #[test]
     fn one_replica_that_reaches_it_is_enough() {
         let reports = [
-            report(DependencyState::Unreachable),
-            report(DependencyState::Ok),
+            report(DependencyName::Model, DependencyState::Unreachable),
+            report(DependencyName::Model, DependencyState::Ok),
         ];
         let seen = dependency(&reports, DependencyName::Model);
         assert_eq!(seen.map(|seen| seen.state), Some(DependencyState::Ok));
         assert_eq!(dependency(&reports, DependencyName::Mysql), None);
+    }
+
+    #[test]
+    fn it_is_as_the_workloads_see_it() {
+        for (reported, reasons) in [
+            (
+                kafka::EXTERNAL,
+                [
+                    Reason::KafkaUnreachable,
+                    Reason::KafkaRefused,
+                    Reason::KafkaFailing,
+                ],
+            ),
+            (
+                documents::EXTERNAL,
+                [
+                    Reason::DocumentsUnreachable,
+                    Reason::DocumentsRefused,
+                    Reason::DocumentsFailing,
+                ],
+            ),
+            (
+                redis::EXTERNAL,
+                [
+                    Reason::RedisUnreachable,
+                    Reason::RedisRefused,
+                    Reason::RedisFailing,
+                ],
+            ),
+            (
+                MAIL,
+                [
+                    Reason::MailUnreachable,
+                    Reason::MailRefused,
+                    Reason::MailFailing,
+                ],
+            ),
+        ] {
+            let [unreachable, refused, failing] = reasons;
+            for (state, reason) in [
+                (DependencyState::Ok, Reason::Ready),
+                (DependencyState::Unreachable, unreachable),
+                (DependencyState::Refused, refused),
+                (DependencyState::Failing, failing),
+                (DependencyState::Unknown, Reason::Unknown),
+            ] {
+                let running = [report(reported.dependency, state)];
+                assert_eq!(reported.seen("there", &running).reason, reason);
+            }
+            assert_eq!(reported.seen("there", &[]).reason, Reason::Unknown);
+        }
+    }
+
+    #[test]
+    fn its_place_is_told_once() {
+        for (reported, message) in [(kafka::EXTERNAL, "there: said"), (MAIL, "said")] {
+            let running = [report(reported.dependency, DependencyState::Failing)];
+            assert_eq!(reported.seen("there", &running).message, message);
+        }
     }
 }

@@ -15,10 +15,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
 use crate::component::Component;
-use crate::components::external;
 use crate::components::external_mysql::ExternalMysql;
 use crate::components::identity::Identity;
 use crate::components::load_balancer::LoadBalancer;
+use crate::components::mail_server::MailServer;
 use crate::components::migration::Migration;
 use crate::components::workload::WorkloadComponent;
 use crate::context::Context;
@@ -108,7 +108,7 @@ fn controllers(client: &Client, all: &mut Controllers) {
     all.component(Redis, client);
     all.component(Kafka, client);
     all.component(Documents, client);
-    all.component(external::MAIL, client);
+    all.component(MailServer, client);
     all.component(Migration, client);
     for workload in Workload::ALL {
         all.component(WorkloadComponent(workload), client);

@@ -9,7 +9,7 @@ use chatbot_crds::conditions::{
 };
 use chatbot_e2e::faults::restarts;
 use chatbot_e2e::mysql::EXTERNAL_SECRET;
-use chatbot_e2e::system::{condition, merged, small};
+use chatbot_e2e::system::{is, merged, small};
 use chatbot_e2e::{Result, System, TestNamespace, model, mysql, operator, shared, test, wait};
 use chatbot_testkit::person::Person;
 use k8s_openapi::api::core::v1::{ResourceQuota, Secret};
@@ -39,10 +39,7 @@ async fn tells_and_recovers(
     println!("{type_}: {reason}: {message}");
     system
         .until("Ready false and Stalled true", wait::SHORT, |system| {
-            let is = |type_: &str, status: &str| {
-                condition(system, type_).is_some_and(|condition| condition.status == status)
-            };
-            (is(READY, "False") && is(STALLED, "True")).then_some(())
+            (is(system, READY, "False") && is(system, STALLED, "True")).then_some(())
         })
         .await?;
     fix(&system).await?;
@@ -138,13 +135,8 @@ async fn a_kafka_that_cannot_be_reached_is_told_and_keeps_nobody_from_being_serv
 
         // One that was whole before is degraded, and no less ready.
         system.change(kafka).await?;
-        let degraded = |status: &'static str| {
-            move |system: &_| {
-                condition(system, DEGRADED)
-                    .is_some_and(|condition| condition.status == status)
-                    .then_some(())
-            }
-        };
+        let degraded =
+            |status: &'static str| move |system: &_| is(system, DEGRADED, status).then_some(());
         system
             .until("Degraded true", wait::LONG, degraded("True"))
             .await?;
@@ -155,9 +147,7 @@ async fn a_kafka_that_cannot_be_reached_is_told_and_keeps_nobody_from_being_serv
         system.change(without.clone()).await?;
         system
             .until("KafkaReady true", wait::SHORT, |system| {
-                condition(system, KAFKA_READY)
-                    .is_some_and(|condition| condition.status == "True")
-                    .then_some(())
+                is(system, KAFKA_READY, "True").then_some(())
             })
             .await?;
         system

@@ -1,9 +1,9 @@
-//! The document store dies and comes back, or is somebody else's.
+//! The document store dies and comes back, and everything is archived in the end; or there is none.
 
 use chatbot_contract::Workload;
-use chatbot_crds::conditions::{DEGRADED, DOCUMENTS_READY};
+use chatbot_crds::conditions::DOCUMENTS_READY;
 use chatbot_e2e::load::{Load, nothing_lost};
-use chatbot_e2e::system::{DOCUMENTS, KAFKA, MYSQL, condition, merged, names, small};
+use chatbot_e2e::system::{DOCUMENTS, KAFKA, MYSQL, merged, names, small};
 use chatbot_e2e::{Error, Result, System, faults, kafka, model, test, wait};
 use chatbot_testkit::person::Person;
 use futures::future::try_join_all;
@@ -12,18 +12,6 @@ use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use kube::Api;
 use serde_json::json;
-
-/// Waits until the store serves, and nothing is missing.
-async fn whole(system: &System) -> Result<()> {
-    system
-        .until("the store whole", wait::LONG, |system| {
-            let is = |type_: &str, status: &str| {
-                condition(system, type_).is_some_and(|condition| condition.status == status)
-            };
-            (is(DOCUMENTS_READY, "True") && is(DEGRADED, "False")).then_some(())
-        })
-        .await
-}
 
 /// Compares every message in MySQL with the archive, in a storage pod; what is on its way may arrive.
 async fn archived(system: &System) -> Result<()> {
@@ -100,7 +88,7 @@ async fn every_message_is_told_and_archived_whatever_dies() -> Result<()> {
         let what = "everything killed at once";
         let (summary, readable) = load.finish_and_read(what).await?;
         nothing_lost(&summary)?;
-        whole(&system).await?;
+        system.whole(DOCUMENTS_READY).await?;
         kafka::everything_was_told(&system, &readable).await
     })
     .await
@@ -125,11 +113,11 @@ async fn a_store_outlives_its_processes_its_pod_and_its_volume_and_a_spec_may_do
                 .map_err(Error::kubernetes("read the pod"))?;
             faults::crash(&namespace.cluster, &pods, &pod, container).await?;
             person.ask(None, "while the store is away").await?;
-            whole(&system).await?;
+            system.whole(DOCUMENTS_READY).await?;
         }
         faults::lose_volume(namespace, &name).await?;
         person.ask(None, "with an empty store").await?;
-        whole(&system).await?;
+        system.whole(DOCUMENTS_READY).await?;
 
         system
             .change(json!({"documents": {"managed": null, "none": {}}}))

@@ -1,9 +1,8 @@
 //! Kafka dies in every way while people talk: they notice nothing, and everything is told in the end.
 
-use chatbot_crds::ChatbotDeployment;
 use chatbot_crds::conditions::{DEGRADED, KAFKA_READY};
 use chatbot_e2e::load::{Load, nothing_failed};
-use chatbot_e2e::system::{KAFKA, condition, merged, names, small};
+use chatbot_e2e::system::{KAFKA, is, merged, names, small};
 use chatbot_e2e::{Result, System, TestNamespace, faults, kafka, model, test, wait};
 use chatbot_testkit::history::read::Readable;
 use chatbot_testkit::person::Person;
@@ -20,19 +19,6 @@ async fn members(namespace: &TestNamespace, name: &str, replicas: i32) -> Result
     Ok(system)
 }
 
-fn is(system: &ChatbotDeployment, type_: &str, status: &str) -> bool {
-    condition(system, type_).is_some_and(|condition| condition.status == status)
-}
-
-/// Waits until every member is in step.
-async fn whole(system: &System) -> Result<()> {
-    system
-        .until("Kafka whole", wait::LONG, |system| {
-            (is(system, KAFKA_READY, "True") && is(system, DEGRADED, "False")).then_some(())
-        })
-        .await
-}
-
 #[tokio::test]
 async fn everything_is_told_though_members_are_killed_and_a_volume_is_lost() -> Result<()> {
     test("kafka-faults", async |namespace| {
@@ -45,11 +31,11 @@ async fn everything_is_told_though_members_are_killed_and_a_volume_is_lost() -> 
         let leader = all.iter().find(|pod| pod.name_any() == first).unwrap();
         faults::crash(&namespace.cluster, &pods, leader, KAFKA).await?;
         load.go_on().await?;
-        whole(&system).await?;
+        system.whole(KAFKA_READY).await?;
 
         faults::lose_volume(namespace, &kafka::leader(&system).await?).await?;
         load.go_on().await?;
-        whole(&system).await?;
+        system.whole(KAFKA_READY).await?;
 
         let all = system.pods(KAFKA).await?;
         let crashes = all
@@ -57,7 +43,7 @@ async fn everything_is_told_though_members_are_killed_and_a_volume_is_lost() -> 
             .map(|pod| faults::crash(&namespace.cluster, &pods, pod, KAFKA));
         futures::future::try_join_all(crashes).await?;
         load.go_on().await?;
-        whole(&system).await?;
+        system.whole(KAFKA_READY).await?;
 
         let what = "Kafka killed, a volume lost, all killed";
         let (summary, readable) = load.finish_and_read(what).await?;

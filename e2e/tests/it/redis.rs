@@ -1,11 +1,10 @@
 //! Redis dies in every way while people talk, or was never there: users are served all the time.
 
-use chatbot_crds::ChatbotDeployment;
 use chatbot_crds::conditions::{DEGRADED, READY, REDIS_READY};
 use chatbot_e2e::error::ensure;
 use chatbot_e2e::faults;
 use chatbot_e2e::load::{Load, nothing_failed};
-use chatbot_e2e::system::{REDIS, condition, merged, names, small};
+use chatbot_e2e::system::{REDIS, is, merged, names, small};
 use chatbot_e2e::{Error, Result, System, TestNamespace, model, redis, test, wait};
 use chatbot_testkit::person::Person;
 use k8s_openapi::api::apps::v1::StatefulSet;
@@ -28,19 +27,6 @@ async fn other_primary(system: &System, than: &str) -> Result<String> {
         .until("another Redis primary", wait::LONG, |system| {
             let redis = system.status.as_ref()?.components.redis.as_ref()?;
             redis.primary.clone().filter(|primary| primary != than)
-        })
-        .await
-}
-
-fn is(system: &ChatbotDeployment, type_: &str, status: &str) -> bool {
-    condition(system, type_).is_some_and(|condition| condition.status == status)
-}
-
-/// Waits until every member is in step.
-async fn whole(system: &System) -> Result<()> {
-    system
-        .until("Redis whole", wait::LONG, |system| {
-            (is(system, REDIS_READY, "True") && is(system, DEGRADED, "False")).then_some(())
         })
         .await
 }
@@ -70,7 +56,7 @@ async fn users_notice_nothing_while_redis_is_flushed_deleted_and_killed() -> Res
         faults::delete_pod(&namespace.api(), &first).await?;
         let second = other_primary(&system, &first).await?;
         load.go_on().await?;
-        whole(&system).await?;
+        system.whole(REDIS_READY).await?;
 
         // A crash lasts about as long as a Sentinel waits: the same member may lead afterwards.
         let pods: Api<Pod> = namespace.api();
@@ -80,14 +66,14 @@ async fn users_notice_nothing_while_redis_is_flushed_deleted_and_killed() -> Res
             .map_err(Error::kubernetes(format!("read pod {second}")))?;
         faults::crash(&namespace.cluster, &pods, &pod, REDIS).await?;
         load.go_on().await?;
-        whole(&system).await?;
+        system.whole(REDIS_READY).await?;
 
         let members = system.pods(REDIS).await?;
         let crashes = members
             .iter()
             .map(|member| faults::crash(&namespace.cluster, &pods, member, REDIS));
         futures::future::try_join_all(crashes).await?;
-        whole(&system).await?;
+        system.whole(REDIS_READY).await?;
         load.go_on().await?;
         nothing_failed(&load.finish("Redis flushed, deleted, killed").await?)
     })
@@ -115,7 +101,7 @@ async fn a_primary_that_does_not_come_back_does_not_stop_the_failover() -> Resul
             .delete("none", &DeleteParams::default())
             .await
             .map_err(Error::kubernetes("delete the quota"))?;
-        whole(&system).await?;
+        system.whole(REDIS_READY).await?;
         let kept = redis::command_in(&system, &first, "GET chatbot:kept").await?;
         assert_eq!(kept, "yes");
         Ok(())

@@ -16,6 +16,8 @@ use nix::unistd::Pid;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
+use super::{Error, io};
+
 /// Starts programs and hears of their ends.
 #[derive(Clone, Default)]
 pub(crate) struct Children {
@@ -36,6 +38,19 @@ pub(crate) enum Exit {
     Code(i32),
     /// By a signal.
     Signal(i32),
+}
+
+impl Exit {
+    /// Nothing where the program says that it did what it was run for.
+    pub(crate) fn success(self, what: &str) -> Result<(), Error> {
+        match self {
+            Self::Code(0) => Ok(()),
+            exit => {
+                let source = std::io::Error::other(format!("the program ended with {exit}"));
+                Err(io(what)(source))
+            }
+        }
+    }
 }
 
 impl std::fmt::Display for Exit {
@@ -88,6 +103,14 @@ impl Children {
         let (send, exit) = oneshot::channel();
         waiting.insert(pid, send);
         Ok(Running { pid, exit })
+    }
+
+    /// Runs a program to its end, for what it says.
+    pub(crate) async fn run(&self, what: &str, command: &mut Command) -> Result<Exit, Error> {
+        let running = self.start(command).map_err(io(what))?;
+        // An error means that the reaper is gone, and everything with it.
+        let gone = |_| io(what)(std::io::ErrorKind::Interrupted.into());
+        running.exit.await.map_err(gone)
     }
 
     /// Reaps for ever.

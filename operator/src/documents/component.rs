@@ -1,8 +1,7 @@
 //! The document store as a component: the steps that the pipeline calls.
 
-use std::time::Duration;
-
-use chatbot_contract::ports;
+use chatbot_contract::report::DependencyName;
+use chatbot_contract::{Workload, ports};
 use chatbot_crds::{
     ChatbotDeploymentSpec, ComponentStatuses, EngineStatus, MemberStatus, conditions,
 };
@@ -13,15 +12,23 @@ use super::plan::{self, Managed, Plan};
 use super::{connection, objects};
 use crate::child::Child;
 use crate::component::{Component, Error, Observation, Scene};
-use crate::components::external;
 use crate::facts::{Facts, References};
 use crate::live::Live;
 use crate::reason::{Problem, Reason};
-use crate::{engine, names, rollout};
+use crate::reports::{Reasons, Reported};
+use crate::{engine, names};
 
-/// How soon a store that serves is looked at again, and one that does not.
-const CALM: Duration = Duration::from_secs(5);
-const BUSY: Duration = Duration::from_millis(500);
+/// Somebody else's store: without it archives wait in Kafka.
+pub(crate) const EXTERNAL: Reported = Reported {
+    dependency: DependencyName::Documents,
+    reasons: Reasons {
+        unreachable: Reason::DocumentsUnreachable,
+        refused: Reason::DocumentsRefused,
+        failing: Reason::DocumentsFailing,
+    },
+    askers: &[&[Workload::Storage]],
+    says_where: false,
+};
 
 /// The document store, whoever runs it. What stands there can be made again, so the spec may change its mind: what
 /// the operator made goes when it is no longer wanted.
@@ -43,11 +50,7 @@ impl Component for Documents {
     }
 
     fn references(&self, spec: &ChatbotDeploymentSpec) -> References {
-        References {
-            secrets: connection::secret(spec).into_iter().collect(),
-            storage_classes: true,
-            identity: true,
-        }
+        engine::references(connection::secret(spec))
     }
 
     fn validate(&self, facts: &Facts) -> Result<Plan, Problem> {
@@ -55,25 +58,17 @@ impl Component for Documents {
     }
 
     fn needs(&self, plan: &Plan, facts: &Facts, _: &Live) -> Vec<String> {
-        match plan {
-            Plan::Managed(_) if !facts.condition_is_true(conditions::IDENTITY_READY) => {
-                vec!["the identity".to_owned()]
-            }
-            Plan::Managed(_) | Plan::External(_) | Plan::Without => Vec::new(),
-        }
+        plan.needs(facts)
     }
 
     fn build(&self, plan: &Plan) -> Vec<Child> {
-        match plan {
-            Plan::Managed(managed) => objects::build(managed),
-            Plan::External(_) | Plan::Without => Vec::new(),
-        }
+        plan.objects(objects::build)
     }
 
     async fn observe(&self, plan: &Plan, scene: &Scene<'_>) -> Result<Observation, Error> {
         match plan {
             Plan::Managed(managed) => observe_store(managed, scene).await,
-            Plan::External(hosts) => Ok(external::DOCUMENTS.observe(hosts, scene).await),
+            Plan::External(hosts) => Ok(EXTERNAL.observe(hosts, scene).await),
             Plan::Without => Ok(Observation::new(
                 Reason::Ready,
                 "none is wanted: nothing is archived, and nobody is told what was used",
@@ -96,15 +91,9 @@ async fn observe_store(plan: &Managed, scene: &Scene<'_>) -> Result<Observation,
         }
         None => None,
     };
-    let (mut reason, mut message) = say(facts.as_ref());
-    // What keeps a pod from running says more than that it does not.
-    if reason != Reason::Ready {
-        let refused = engine::refused(scene, &plan.name(), 1, &pods).await?;
-        if let Some(hindrance) = refused.or_else(|| rollout::hindrance(&pods)) {
-            (reason, message) = hindrance;
-        }
-    }
-    let serves = reason == Reason::Ready;
+    let said = say(facts.as_ref());
+    let mut observation = engine::observed(scene, &plan.name(), 1, &pods, said).await?;
+    let serves = observation.reason == Reason::Ready;
     let status = EngineStatus {
         version: plan.version(),
         primary: pods.first().map(|pod| pod.name_any()),
@@ -118,14 +107,11 @@ async fn observe_store(plan: &Managed, scene: &Scene<'_>) -> Result<Observation,
             })
             .collect(),
     };
-    Ok(Observation {
-        part: ComponentStatuses {
-            documents: Some(status),
-            ..ComponentStatuses::default()
-        },
-        look_again: Some(if serves { CALM } else { BUSY }),
-        ..Observation::new(reason, message)
-    })
+    observation.part = ComponentStatuses {
+        documents: Some(status),
+        ..ComponentStatuses::default()
+    };
+    Ok(observation)
 }
 
 /// Says how the store is.

@@ -6,7 +6,6 @@
 //! and go with other addresses, and what members note of each other must stay true.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use chatbot_contract::paths;
 use chatbot_crds::{EngineStatus, PodTemplate, Resources, StorageSpec};
@@ -18,7 +17,7 @@ use kube::ResourceExt;
 use kube::api::ObjectMeta;
 use serde::de::DeserializeOwned;
 
-use super::{ask, check_class, lines, refused};
+use super::{ask, check_class, lines, observed};
 use crate::build::service::{member_service, port_named};
 use crate::build::stateful_set::{self, Parts};
 use crate::build::{account, agent, budget, config, env, pod};
@@ -26,11 +25,7 @@ use crate::child::Child;
 use crate::component::{Error, Observation, Scene};
 use crate::facts::Facts;
 use crate::reason::{Problem, Reason};
-use crate::{labels, names, rollout};
-
-/// How soon members that are whole are looked at again, and ones that are not.
-const CALM: Duration = Duration::from_secs(5);
-const BUSY: Duration = Duration::from_millis(500);
+use crate::{labels, names};
 
 /// What is special about an engine.
 pub(crate) struct Engine {
@@ -286,21 +281,8 @@ pub(crate) async fn observe<F: DeserializeOwned>(
 ) -> Result<(Vec<Member<F>>, Observation), Error> {
     let pods = scene.live.pods(plan.component);
     let members = gather(&scene.context.http, engine.agent_port, plan, &pods).await;
-    let (mut reason, mut message) = say(&members);
-    // What keeps a pod from running says more than that its member is missing.
-    if reason != Reason::Ready {
-        let refused = refused(scene, &plan.name(), plan.replicas, &pods).await?;
-        if let Some((cause, why)) = refused.or_else(|| rollout::hindrance(&pods)) {
-            if reason == Reason::Degraded {
-                message = format!("{message}; {why}");
-            } else {
-                (reason, message) = (cause, why);
-            }
-        }
-    }
-    let calm = reason == Reason::Ready;
-    let mut observation = Observation::new(reason, message);
-    observation.look_again = Some(if calm { CALM } else { BUSY });
+    let said = say(&members);
+    let observation = observed(scene, &plan.name(), plan.replicas, &pods, said).await?;
     Ok((members, observation))
 }
 

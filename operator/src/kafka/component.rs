@@ -1,5 +1,7 @@
 //! Kafka as a component: the steps that the pipeline calls.
 
+use chatbot_contract::Workload;
+use chatbot_contract::report::DependencyName;
 use chatbot_crds::{
     ChatbotDeploymentSpec, ComponentStatuses, EngineStatus, MemberStatus, conditions,
 };
@@ -9,12 +11,26 @@ use super::plan::{self, ENGINE, Plan};
 use super::{connection, words};
 use crate::child::Child;
 use crate::component::{Component, Error, Observation, Scene};
-use crate::components::external;
+use crate::engine;
 use crate::engine::members::{self, Member, Members};
 use crate::facts::{Facts, References};
 use crate::live::Live;
 use crate::names;
 use crate::reason::{Problem, Reason};
+use crate::reports::{Reasons, Reported};
+
+/// Somebody else's Kafka: without it events stay in the outbox.
+pub(crate) const EXTERNAL: Reported = Reported {
+    dependency: DependencyName::Kafka,
+    reasons: Reasons {
+        unreachable: Reason::KafkaUnreachable,
+        refused: Reason::KafkaRefused,
+        failing: Reason::KafkaFailing,
+    },
+    // Storage writes, and knows more than the gateway, which only reads.
+    askers: &[&[Workload::Storage], &[Workload::Gateway]],
+    says_where: false,
+};
 
 /// Kafka, whoever runs it. Messages are in MySQL before they are told, so the spec may change its mind: what the
 /// operator made goes when it is no longer wanted.
@@ -36,11 +52,7 @@ impl Component for Kafka {
     }
 
     fn references(&self, spec: &ChatbotDeploymentSpec) -> References {
-        References {
-            secrets: connection::secret(spec).into_iter().collect(),
-            storage_classes: true,
-            identity: true,
-        }
+        engine::references(connection::secret(spec))
     }
 
     fn validate(&self, facts: &Facts) -> Result<Plan, Problem> {
@@ -48,25 +60,17 @@ impl Component for Kafka {
     }
 
     fn needs(&self, plan: &Plan, facts: &Facts, _: &Live) -> Vec<String> {
-        match plan {
-            Plan::Managed(_) if !facts.condition_is_true(conditions::IDENTITY_READY) => {
-                vec!["the identity".to_owned()]
-            }
-            Plan::Managed(_) | Plan::External(_) | Plan::Without => Vec::new(),
-        }
+        plan.needs(facts)
     }
 
     fn build(&self, plan: &Plan) -> Vec<Child> {
-        match plan {
-            Plan::Managed(managed) => members::build(&ENGINE, managed),
-            Plan::External(_) | Plan::Without => Vec::new(),
-        }
+        plan.objects(|members| members::build(&ENGINE, members))
     }
 
     async fn observe(&self, plan: &Plan, scene: &Scene<'_>) -> Result<Observation, Error> {
         match plan {
             Plan::Managed(managed) => observe_members(managed, scene).await,
-            Plan::External(servers) => Ok(external::KAFKA.observe(servers, scene).await),
+            Plan::External(servers) => Ok(EXTERNAL.observe(servers, scene).await),
             Plan::Without => Ok(Observation::new(
                 Reason::Ready,
                 "none is wanted: events wait in MySQL, and nobody is told what is new",

@@ -11,17 +11,24 @@ use super::plan::{self, ENGINE, Plan};
 use super::{connection, words};
 use crate::child::Child;
 use crate::component::{Component, Error, Observation, Scene};
+use crate::engine;
 use crate::engine::members::{self, Member, Members};
 use crate::facts::{Facts, References};
 use crate::live::Live;
 use crate::names;
 use crate::reason::{Problem, Reason};
-use crate::reports::{self, Reasons};
+use crate::reports::{Reasons, Reported};
 
-const EXTERNAL: Reasons = Reasons {
-    unreachable: Reason::RedisUnreachable,
-    refused: Reason::RedisRefused,
-    failing: Reason::RedisFailing,
+/// Somebody else's Redis: without it limits are local, and streams are resumed only where they are made.
+pub(crate) const EXTERNAL: Reported = Reported {
+    dependency: DependencyName::Redis,
+    reasons: Reasons {
+        unreachable: Reason::RedisUnreachable,
+        refused: Reason::RedisRefused,
+        failing: Reason::RedisFailing,
+    },
+    askers: &[&[Workload::Gateway, Workload::Chat]],
+    says_where: false,
 };
 
 /// Redis, whoever runs it. What stands there can be lost, so the spec may change its mind: what the operator made
@@ -44,11 +51,7 @@ impl Component for Redis {
     }
 
     fn references(&self, spec: &ChatbotDeploymentSpec) -> References {
-        References {
-            secrets: connection::secret(spec).into_iter().collect(),
-            storage_classes: true,
-            identity: true,
-        }
+        engine::references(connection::secret(spec))
     }
 
     fn validate(&self, facts: &Facts) -> Result<Plan, Problem> {
@@ -56,37 +59,17 @@ impl Component for Redis {
     }
 
     fn needs(&self, plan: &Plan, facts: &Facts, _: &Live) -> Vec<String> {
-        match plan {
-            Plan::Managed(_) if !facts.condition_is_true(conditions::IDENTITY_READY) => {
-                vec!["the identity".to_owned()]
-            }
-            Plan::Managed(_) | Plan::External(_) | Plan::Without => Vec::new(),
-        }
+        plan.needs(facts)
     }
 
     fn build(&self, plan: &Plan) -> Vec<Child> {
-        match plan {
-            Plan::Managed(managed) => members::build(&ENGINE, managed),
-            Plan::External(_) | Plan::Without => Vec::new(),
-        }
+        plan.objects(|members| members::build(&ENGINE, members))
     }
 
     async fn observe(&self, plan: &Plan, scene: &Scene<'_>) -> Result<Observation, Error> {
         match plan {
             Plan::Managed(managed) => observe_members(managed, scene).await,
-            Plan::External(host) => {
-                let mut pods = scene.live.pods(Workload::Gateway.name());
-                pods.extend(scene.live.pods(Workload::Chat.name()));
-                let running = reports::ask(&scene.context.http, &pods).await;
-                let seen = reports::dependency(&running, DependencyName::Redis);
-                let (reason, message) = seen.map_or_else(
-                    || (Reason::Unknown, "not tried yet".to_owned()),
-                    |seen| (EXTERNAL.of(seen.state), seen.message),
-                );
-                let mut observation = Observation::new(reason, format!("{host}: {message}"));
-                observation.look_again = Some(reports::INTERVAL);
-                Ok(observation)
-            }
+            Plan::External(host) => Ok(EXTERNAL.observe(host, scene).await),
             Plan::Without => Ok(Observation::new(
                 Reason::Ready,
                 "none is wanted: each gateway keeps limits for itself, and a stream is resumed only where it is made",

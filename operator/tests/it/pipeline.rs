@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use chatbot_contract::Workload;
 use chatbot_crds::ChatbotDeployment;
-use chatbot_operator::components::external;
 use chatbot_operator::components::identity::Identity;
+use chatbot_operator::components::mail_server::MailServer;
 use chatbot_operator::components::workload::WorkloadComponent;
 use chatbot_operator::context::Context;
 use chatbot_operator::controller::Reconciler;
@@ -241,7 +241,7 @@ async fn what_was_said_of_a_mail_server_that_nobody_asks_for_any_more_is_taken_b
         object["spec"]["mail"] = mail;
         api.put(OBJECT, object);
     };
-    let mail = Pipeline::new(external::MAIL, api.client());
+    let mail = Pipeline::new(MailServer, api.client());
     asked(json!({"host": "mail.example", "from": "chat@mail.example", "secretName": "mail"}));
     reconcile(&mail, &api).await;
     assert_eq!(condition(&api, "MailReady")["reason"], "SecretMissing");

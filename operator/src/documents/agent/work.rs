@@ -108,7 +108,8 @@ impl Worker {
                 "--encoding=UTF8",
                 "--locale=C",
             ]);
-            self.finish("make the data folder", &mut make).await?;
+            let what = "make the data folder";
+            self.children.run(what, &mut make).await?.success(what)?;
             std::fs::rename(&new, &data).map_err(io("rename the new data folder"))?;
             tracing::info!("made an empty store");
         }
@@ -157,33 +158,11 @@ impl Worker {
             "--set=ON_ERROR_STOP=1",
         ]);
         client.arg("--file").arg(&file).arg(files::ADDRESS);
-        let exit = self
-            .children
-            .start(&mut client)
-            .map_err(io("run psql"))?
-            .exit
-            .await;
-        match exit {
-            Ok(Exit::Code(0)) => Ok(true),
-            // 2: psql's own code for no connection.
-            Ok(Exit::Code(2)) => Ok(false),
-            Ok(exit) => {
-                let source = std::io::Error::other(format!("psql ended with {exit}"));
-                Err(io("make the account")(source))
-            }
-            Err(_) => Ok(false),
-        }
-    }
-
-    async fn finish(&self, what: &str, command: &mut Command) -> Result<(), Error> {
-        let exit = self.children.start(command).map_err(io(what))?.exit.await;
-        match exit {
-            Ok(Exit::Code(0)) => Ok(()),
-            Ok(exit) => {
-                let source = std::io::Error::other(format!("the program ended with {exit}"));
-                Err(io(what)(source))
-            }
-            Err(_) => Err(io(what)(std::io::ErrorKind::Interrupted.into())),
+        let what = "make the account";
+        match self.children.run(what, &mut client).await? {
+            // psql's own code for no connection.
+            Exit::Code(2) => Ok(false),
+            exit => exit.success(what).map(|()| true),
         }
     }
 }

@@ -9,7 +9,7 @@ use futures::future::join_all;
 use nix::sys::signal::Signal;
 
 use super::choose::{Step, View, written};
-use super::client::{Client, Seen};
+use super::client::Client;
 use super::properties;
 use super::settings::{Identity, Settings};
 use super::volume::Volume;
@@ -18,7 +18,7 @@ use crate::agent::children::{Children, Exit, Running};
 use crate::agent::crashes::Crashes;
 use crate::agent::life::Work;
 use crate::agent::peers::Peers;
-use crate::agent::{Error, io, write_private};
+use crate::agent::{Error, chosen_settings, io, write_private};
 use crate::kafka::facts::{Cluster, MemberFacts, ServerFacts};
 use crate::outcome::chain;
 
@@ -107,14 +107,16 @@ impl Worker {
             .node(&self.settings.member)
             .unwrap_or_default();
         let seen = match &self.server {
-            Some(_) => self.client.look(node).await,
-            None => Ok(Seen::default()),
+            Some(_) => self
+                .client
+                .look(node)
+                .await
+                .inspect_err(|error| {
+                    tracing::debug!(error = chain(error), "the server does not answer");
+                })
+                .ok(),
+            None => None,
         };
-        if let Err(error) = &seen {
-            tracing::debug!(error = chain(error), "the server does not answer");
-        }
-        let running = self.server.is_some();
-        let seen = seen.ok().filter(|_| running);
         let directory = &self.volume.record().directory;
         let server = seen.map(|seen| ServerFacts {
             leader: seen
@@ -190,12 +192,7 @@ impl Worker {
             return Ok(());
         }
         let file = self.settings.runtime.join(properties::FILE);
-        let chosen = match &self.settings.config {
-            Some(path) => {
-                std::fs::read_to_string(path).map_err(io(format!("read {}", path.display())))?
-            }
-            None => String::new(),
-        };
+        let chosen = chosen_settings(self.settings.config.as_deref())?;
         let text = properties::text(&self.settings, &self.identity, &chosen, &self.volume.data());
         write_private(&file, &text).map_err(io("write the server's configuration"))?;
         let log = self.settings.runtime.join(properties::LOG_FILE);
@@ -205,7 +202,11 @@ impl Worker {
         }
         let mut command = self.java("kafka.Kafka");
         command.arg(&file);
-        self.server = Some(self.run_program(&mut command)?);
+        self.server = Some(
+            self.children
+                .start(&mut command)
+                .map_err(io(format!("run {}", self.settings.java.display())))?,
+        );
         self.board.note(|facts| facts.problem = None);
         tracing::info!("started the server");
         Ok(())
@@ -236,12 +237,8 @@ impl Worker {
         } else {
             command.arg("--no-initial-controllers");
         }
-        let exit = self.run_program(&mut command)?.exit.await;
-        if exit != Ok(Exit::Code(0)) {
-            let said = exit.map_or_else(|_| "no word".to_owned(), |exit| exit.to_string());
-            let source = std::io::Error::other(format!("it ended with {said}"));
-            return Err(io("format the volume")(source));
-        }
+        let what = "format the volume";
+        self.children.run(what, &mut command).await?.success(what)?;
         self.volume.formatted()
     }
 
@@ -249,12 +246,6 @@ impl Worker {
         let mut command = Command::new(&self.settings.java);
         command.args(properties::java(&self.settings)).arg(program);
         command
-    }
-
-    fn run_program(&self, command: &mut Command) -> Result<Running, Error> {
-        self.children
-            .start(command)
-            .map_err(io(format!("run {}", self.settings.java.display())))
     }
 
     /// A server that ends by itself is started again, after a growing pause.

@@ -16,6 +16,7 @@ use super::sql::Server;
 use super::volume::Volume;
 use super::{Error, cnf, io};
 use crate::agent::children::{Children, Exit, Running};
+use crate::agent::chosen_settings;
 use crate::agent::peers::Peers;
 use crate::agent::write_private;
 use crate::mysql::facts::{MemberState, Phase, Record};
@@ -161,12 +162,7 @@ impl Worker {
     }
 
     fn start(&mut self) -> Result<(), Error> {
-        let chosen = match &self.settings.config {
-            Some(path) => {
-                std::fs::read_to_string(path).map_err(io(format!("read {}", path.display())))?
-            }
-            None => String::new(),
-        };
+        let chosen = chosen_settings(self.settings.config.as_deref())?;
         let config = cnf::config(
             &self.settings,
             self.identity.group_id,

@@ -18,7 +18,7 @@ use crate::agent::children::{Children, Exit, Running};
 use crate::agent::crashes::Crashes;
 use crate::agent::life::Work;
 use crate::agent::peers::Peers;
-use crate::agent::{Error, io, write_private};
+use crate::agent::{Error, chosen_settings, io, write_private};
 use crate::redis::facts::{MemberFacts, Role};
 
 /// After so many ends in a row the data is given up: it can be made again, and may be what is wrong.
@@ -222,12 +222,7 @@ impl Worker {
                 return Ok(());
             }
         };
-        let chosen = match &self.settings.config {
-            Some(path) => {
-                std::fs::read_to_string(path).map_err(io(format!("read {}", path.display())))?
-            }
-            None => String::new(),
-        };
+        let chosen = chosen_settings(self.settings.config.as_deref())?;
         self.may_lead = own.seeded || primary.is_none();
         let runtime = &self.settings.runtime;
         let accounts = runtime.join("users.acl");

@@ -1,3 +1,5 @@
+//! Which quorum members make of what they hear: each case, and that two never both have a majority.
+
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
