@@ -89,7 +89,8 @@ async fn every_message_is_told_and_archived_whatever_dies() -> Result<()> {
         let (summary, readable) = load.finish_and_read(what).await?;
         nothing_lost(&summary)?;
         system.whole(DOCUMENTS_READY).await?;
-        kafka::everything_was_told(&system, &readable).await
+        kafka::everything_was_told(&system, &readable).await?;
+        archived(&system).await
     })
     .await
 }
