@@ -80,7 +80,7 @@ pub const DOCUMENTS_TLS: &str = "CHATBOT_DOCUMENTS_TLS";
 /// Days that transcripts are kept in the document store; absent: as long as the conversation.
 pub const DOCUMENTS_RETENTION_DAYS: &str = "CHATBOT_DOCUMENTS_RETENTION_DAYS";
 
-/// `true` to let webhooks be at `http` addresses, too: for development.
+/// `true` to let webhooks be at `http` addresses, too.
 pub const WEBHOOKS_ALLOW_HTTP: &str = "CHATBOT_WEBHOOKS_ALLOW_HTTP";
 /// Networks (CIDR) that webhooks may be in although they are not part of the public internet, separated by commas.
 pub const WEBHOOKS_ALLOWED_NETWORKS: &str = "CHATBOT_WEBHOOKS_ALLOWED_NETWORKS";

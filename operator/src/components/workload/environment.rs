@@ -265,7 +265,10 @@ fn user(spec: &UserSpec, builder: &mut Builder) -> Result<(), Problem> {
 }
 
 fn webhooks(spec: &WebhooksSpec, builder: &mut Builder) -> Result<(), Problem> {
-    let WebhooksSpec { allowed_networks } = spec;
+    let WebhooksSpec {
+        allowed_networks,
+        allow_http,
+    } = spec;
     let mut networks = Vec::with_capacity(allowed_networks.len());
     for text in allowed_networks {
         let network: IpNet = text.parse().map_err(|_| {
@@ -276,7 +279,10 @@ fn webhooks(spec: &WebhooksSpec, builder: &mut Builder) -> Result<(), Problem> {
         })?;
         networks.push(network.to_string());
     }
-    builder.set(names_of::WEBHOOKS_ALLOWED_NETWORKS, networks.join(","));
+    if !networks.is_empty() {
+        builder.set(names_of::WEBHOOKS_ALLOWED_NETWORKS, networks.join(","));
+    }
+    builder.set(names_of::WEBHOOKS_ALLOW_HTTP, allow_http.to_string());
     Ok(())
 }
 
