@@ -7,14 +7,14 @@ use chatbot_api::error::{ErrorCode, ErrorOut};
 use chatbot_api::usage::UsageOut;
 use chatbot_contract::report::{DependencyName, DependencyState};
 use chatbot_contract::{Workload, paths};
+use chatbot_testkit::deployment::PAUSE;
 use chatbot_testkit::documents::Documents;
 use chatbot_testkit::kafka::Kafka;
 use mongodb::bson::doc;
 use reqwest::Method;
 
 use crate::Person;
-use crate::deployment::Deployment;
-use crate::process::PAUSE;
+use crate::deployment;
 
 async fn turns(person: &Person<'_>) -> u64 {
     let usage: UsageOut = person.get("/v1/usage").await;
@@ -36,7 +36,7 @@ async fn refusal(person: &Person<'_>, path: &str) -> (u16, ErrorOut) {
 async fn usage_follows_what_was_said_and_a_killed_document_store_holds_up_nobody() {
     let documents = Arc::new(Documents::start().await.unwrap());
     let kafka = Kafka::shared().await.unwrap();
-    let deployment = Deployment::start_with_documents(Some(kafka), Arc::clone(&documents)).await;
+    let deployment = deployment::start_with_documents(Some(kafka), Arc::clone(&documents)).await;
     let ada = Person::register(&deployment, "ada@example.org").await;
     let bob = Person::register(&deployment, "bob@example.org").await;
     let first = ada.say("hello").await;
@@ -52,7 +52,7 @@ async fn usage_follows_what_was_said_and_a_killed_document_store_holds_up_nobody
     documents.kill();
     let seen =
         |state| deployment.wait_until_seen(Workload::Storage, DependencyName::Documents, state);
-    seen(DependencyState::Unreachable).await;
+    seen(DependencyState::Unreachable).await.unwrap();
     ada.say("meanwhile").await;
     let (status, refused) = refusal(&ada, "/v1/usage").await;
     assert_eq!(
@@ -64,7 +64,7 @@ async fn usage_follows_what_was_said_and_a_killed_document_store_holds_up_nobody
 
     documents.start_again().await.unwrap();
     until_used(&ada, 2).await;
-    seen(DependencyState::Ok).await;
+    seen(DependencyState::Ok).await.unwrap();
 
     let path = format!("/v1/conversations/{}", first.message.conversation_id);
     ada.ask(Method::DELETE, &path).send().await.unwrap();
@@ -85,17 +85,23 @@ async fn usage_follows_what_was_said_and_a_killed_document_store_holds_up_nobody
 async fn a_lost_archive_is_made_again_from_the_database() {
     let documents = Arc::new(Documents::start().await.unwrap());
     // Without a Kafka the archive is fed from the outbox.
-    let deployment = Deployment::start_with_documents(None, Arc::clone(&documents)).await;
+    let deployment = deployment::start_with_documents(None, Arc::clone(&documents)).await;
     let ada = Person::register(&deployment, "ada@example.org").await;
     let turn = ada.say("hello").await;
     until_used(&ada, 1).await;
-    let mut verified = deployment.documents("verify", &[]);
-    assert!(verified.ended().await.success(), "{}", verified.errors());
+    let mut verified = deployment.documents("verify", &[]).unwrap();
+    assert!(
+        verified.ended().await.unwrap().success(),
+        "{}",
+        verified.errors()
+    );
 
     let transcripts = documents.collection("chatbot", "transcripts").unwrap();
     transcripts.delete_many(doc! {}).await.unwrap();
-    let mut verified = deployment.documents("verify", &["--patience-seconds", "0"]);
-    assert_eq!(verified.ended().await.code(), Some(1));
+    let mut verified = deployment
+        .documents("verify", &["--patience-seconds", "0"])
+        .unwrap();
+    assert_eq!(verified.ended().await.unwrap().code(), Some(1));
     let conversation = turn.message.conversation_id;
     let missing = format!("message 2 of conversation {conversation} is missing in the archive");
     assert!(
@@ -104,11 +110,21 @@ async fn a_lost_archive_is_made_again_from_the_database() {
         verified.errors()
     );
 
-    let mut rebuilt = deployment.documents("rebuild", &[]);
-    assert!(rebuilt.ended().await.success(), "{}", rebuilt.errors());
+    let mut rebuilt = deployment.documents("rebuild", &[]).unwrap();
+    assert!(
+        rebuilt.ended().await.unwrap().success(),
+        "{}",
+        rebuilt.errors()
+    );
     assert_eq!(turns(&ada).await, 1);
-    let mut verified = deployment.documents("verify", &["--patience-seconds", "0"]);
-    assert!(verified.ended().await.success(), "{}", verified.errors());
+    let mut verified = deployment
+        .documents("verify", &["--patience-seconds", "0"])
+        .unwrap();
+    assert!(
+        verified.ended().await.unwrap().success(),
+        "{}",
+        verified.errors()
+    );
     // The database is as it was.
     let path = format!("/v1/conversations/{conversation}/messages");
     let messages: Page<MessageOut> = ada.get(&path).await;
@@ -117,15 +133,15 @@ async fn a_lost_archive_is_made_again_from_the_database() {
 
 #[tokio::test]
 async fn a_system_without_a_document_store_says_that_it_counts_no_usage() {
-    let deployment = Deployment::start().await;
+    let deployment = deployment::start().await;
     let ada = Person::register(&deployment, "ada@example.org").await;
     let (status, refused) = refusal(&ada, "/v1/usage").await;
     assert_eq!(
         (status, refused.error.code),
         (501, ErrorCode::NotConfigured)
     );
-    let mut verified = deployment.documents("verify", &[]);
-    assert!(!verified.ended().await.success());
+    let mut verified = deployment.documents("verify", &[]).unwrap();
+    assert!(!verified.ended().await.unwrap().success());
     assert!(
         verified.errors().contains("CHATBOT_DOCUMENTS_HOSTS"),
         "{}",
