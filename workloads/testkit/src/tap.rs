@@ -77,6 +77,9 @@ async fn pass(mut client: TcpStream, server: &str, kept: &Mutex<Vec<u8>>) -> std
             to_server.write_all(sent).await?;
         }
     };
-    let back = tokio::io::copy(&mut from_server, &mut to_client);
+    let back = async {
+        tokio::io::copy(&mut from_server, &mut to_client).await?;
+        to_client.shutdown().await
+    };
     tokio::try_join!(forth, back).map(|_| ())
 }

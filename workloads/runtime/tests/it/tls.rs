@@ -158,7 +158,6 @@ async fn mysql_is_used_only_with_a_certificate_that_is_trusted() {
         let answers = async {
             loop {
                 let seen = way.look().await;
-                println!("XX {seen:?}");
                 if seen.state != DependencyState::Unreachable {
                     return seen;
                 }
