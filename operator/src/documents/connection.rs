@@ -29,8 +29,10 @@ pub struct Connection {
     pub tls: bool,
     /// Whom the certificate must come from, where the spec says it.
     pub authority: Option<Authority>,
-    /// Days for which documents are kept; for ever where absent.
+    /// Days for which transcripts are kept; for ever where absent.
     pub retention_days: Option<i32>,
+    /// Days for which requests are kept; the workloads' own where absent.
+    pub request_retention_days: Option<i32>,
     /// With which account.
     pub account: Account,
 }
@@ -69,6 +71,7 @@ impl Connection {
                 tls: *tls,
                 authority: Authority::of(facts, ca.as_ref(), CA_FIELD)?,
                 retention_days: spec.retention_days,
+                request_retention_days: spec.request_retention_days,
                 account: Account::of_secret(facts, secret_name, SECRET_FIELD)?,
             }));
         }
@@ -88,6 +91,7 @@ impl Connection {
             tls: false,
             authority: None,
             retention_days: spec.retention_days,
+            request_retention_days: spec.request_retention_days,
             account,
         }))
     }

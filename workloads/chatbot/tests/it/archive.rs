@@ -1,6 +1,7 @@
 //! The archive of a whole system, with the document store killed in between.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use chatbot_api::conversations::{MessageOut, Page};
 use chatbot_api::error::{ErrorCode, ErrorOut};
@@ -14,6 +15,7 @@ use reqwest::Method;
 
 use crate::Person;
 use crate::deployment::Deployment;
+use crate::events::metric;
 use crate::process::PAUSE;
 
 async fn turns(person: &Person<'_>) -> u64 {
@@ -23,6 +25,15 @@ async fn turns(person: &Person<'_>) -> u64 {
 
 async fn until_used(person: &Person<'_>, number: u64) {
     while turns(person).await != number {
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// Waits until storage's process has archived so many events.
+async fn until_archived(deployment: &Deployment, events: f64) {
+    let name = "events_group_handled_total";
+    let labels = ",group=\"archive\"";
+    while metric(deployment, name, labels).await < Some(events) {
         tokio::time::sleep(PAUSE).await;
     }
 }
@@ -79,6 +90,31 @@ async fn usage_follows_what_was_said_and_a_killed_document_store_holds_up_nobody
         (status, refused.error.param.as_deref()),
         (400, Some("from"))
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_goes_on_that_died_together_with_its_broker() {
+    let documents = Arc::new(Documents::start().await.unwrap());
+    let kafka = Arc::new(Kafka::start().await.unwrap());
+    let mut deployment =
+        Deployment::start_with_documents(Some(Arc::clone(&kafka)), documents).await;
+    Person::register(&deployment, "ada@example.org")
+        .await
+        .say("before")
+        .await;
+    until_archived(&deployment, 2.0).await;
+
+    kafka.kill();
+    deployment.crash(Workload::Storage).await;
+    Person::register(&deployment, "bob@example.org")
+        .await
+        .say("meanwhile")
+        .await;
+    kafka.start_again().await.unwrap();
+    // The broker waits 10 s for the dead member; a member that is slow to hear of it takes minutes.
+    let archived = until_archived(&deployment, 2.0);
+    let within = tokio::time::timeout(Duration::from_secs(60), archived).await;
+    within.expect("the group goes on when the broker has given its dead member up");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -95,12 +95,16 @@ pub(crate) async fn tell_again(deployment: &Deployment, kafka: &Kafka) {
 }
 
 async fn number(deployment: &Deployment, name: &str) -> f64 {
+    metric(deployment, name, "").await.unwrap()
+}
+
+/// One of storage's numbers, if it is there: the labels are those after the workload's name.
+pub(crate) async fn metric(deployment: &Deployment, name: &str, labels: &str) -> Option<f64> {
     let url = deployment.admin(Workload::Storage, paths::METRICS);
     let text = reqwest::get(url).await.unwrap().text().await.unwrap();
-    let line = format!("chatbot_{name}{{workload=\"storage\"}} ");
+    let line = format!("chatbot_{name}{{workload=\"storage\"{labels}}} ");
     text.lines()
         .find_map(|found| found.strip_prefix(&line)?.parse().ok())
-        .unwrap()
 }
 
 async fn wait_until_kafka_is(deployment: &Deployment, state: DependencyState) {

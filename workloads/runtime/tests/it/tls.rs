@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use chatbot_contract::events::Topic;
 use chatbot_contract::report::{Dependency, DependencyState};
 use chatbot_runtime::events::{KafkaLog, KafkaSettings, Mechanism};
 use chatbot_runtime::tls::Authority;
@@ -200,7 +201,7 @@ async fn kafka_is_used_only_with_certificates_that_are_trusted() {
         let servers = format!("{}:{}", trust.host, tap.port());
         let log = kafka_at(servers, authority(roots.as_ref()));
         if trust.right {
-            log.make_topics().await;
+            log.make_topics(&[Topic::Events]).await;
         }
         check(&trust, &log.look().await);
         nothing_was_readable(&tap, &format!("n={}", kafka::USER));

@@ -43,6 +43,9 @@ pub struct Config {
     /// Days that transcripts are kept; absent: as long as their conversation.
     #[arg(long, env = environment::DOCUMENTS_RETENTION_DAYS)]
     pub documents_retention_days: Option<NonZeroU32>,
+    /// Days that requests are kept.
+    #[arg(long, env = environment::DOCUMENTS_REQUEST_RETENTION_DAYS, default_value = "30")]
+    pub documents_request_retention_days: NonZeroU32,
 }
 
 /// A connection to the document store, complete.
@@ -64,6 +67,8 @@ pub struct Settings {
     pub authority: Option<Authority>,
     /// How long transcripts are kept.
     pub retention: Retention,
+    /// How long requests are kept.
+    pub request_retention: Retention,
 }
 
 impl Config {
@@ -81,6 +86,7 @@ impl Config {
             documents_tls,
             documents_ca_file,
             documents_retention_days,
+            documents_request_retention_days,
         } = self;
         let Some(hosts) = documents_hosts.filter(|text| !text.is_empty()) else {
             return Ok(None);
@@ -105,6 +111,7 @@ impl Config {
                 documents_tls,
             )?,
             retention: Retention::new(documents_retention_days),
+            request_retention: Retention::new(Some(documents_request_retention_days)),
         }))
     }
 }

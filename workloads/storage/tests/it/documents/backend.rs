@@ -18,6 +18,7 @@ pub(crate) fn settings(documents: &Documents, database: &str) -> Settings {
         tls: false,
         authority: None,
         retention: Retention::default(),
+        request_retention: Retention::default(),
     }
 }
 
