@@ -1,6 +1,7 @@
 //! For tests only: real servers, the stand-in for Groq, people who use a system and what they may expect.
 
 pub mod api;
+pub mod certificates;
 pub mod deployment;
 pub mod documents;
 pub mod groq;
@@ -12,3 +13,4 @@ pub mod person;
 pub mod receiver;
 pub mod redis;
 pub mod smtp;
+pub mod tap;
