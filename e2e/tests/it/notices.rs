@@ -1,13 +1,16 @@
-//! What leaves a system for its users: webhooks.
+//! What leaves a system for its users: webhooks and mails.
 
 use std::net::IpAddr;
 
 use chatbot_contract::Workload;
+use chatbot_crds::conditions::MAIL_READY;
 use chatbot_e2e::error::ensure;
 use chatbot_e2e::system::{merged, small};
 use chatbot_e2e::{Error, Result, System, faults, test, wait};
+use chatbot_testkit::certificates::Authority;
 use chatbot_testkit::person::Person;
 use chatbot_testkit::receiver::{Act, Receiver};
+use chatbot_testkit::smtp::{self, Encryption, Smtp};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -16,12 +19,12 @@ async fn call(person: &Person, method: Method, path: &str, body: Value) -> Resul
     let response = person.request(method, path).json(&body).send().await;
     let response = response.map_err(Error::http(format!("call {path}")))?;
     let status = response.status();
-    let answer: Value = response
-        .json()
+    let answer = response
+        .text()
         .await
         .map_err(Error::http(format!("read the answer of {path}")))?;
     ensure(status.is_success(), || format!("{path}: {status} {answer}"))?;
-    Ok(answer)
+    Ok(serde_json::from_str(&answer).unwrap_or_default())
 }
 
 #[tokio::test]
@@ -73,6 +76,66 @@ async fn a_webhook_arrives_though_its_receiver_and_every_storage_pod_failed_at_f
             assert!(message.is_signed_with(text("secret")));
             assert!(!String::from_utf8_lossy(&message.body).contains("crab"));
         }
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn mails_verify_an_address_and_reset_a_password_over_tls_of_an_authority_of_ones_own()
+-> Result<()> {
+    test("mails", async |namespace| {
+        let host = &namespace.cluster.settings.host;
+        let authority = Authority::new();
+        let encryption = Encryption::StartTls(authority.certificate_of(host).server());
+        let smtp = Smtp::start_with(&format!("{host}:0"), encryption)
+            .await
+            .map_err(|error| Error::Setup(format!("failed to listen on {host}: {error}")))?;
+        let account = [("username", smtp::USER), ("password", smtp::PASSWORD)];
+        namespace.secret("mail", &account).await?;
+        let another = Authority::new();
+        namespace
+            .secret("mail-ca", &[("ca.crt", another.pem())])
+            .await?;
+        let mail = json!({
+            "host": host,
+            "port": smtp.port(),
+            "from": "Chat <chat@example.org>",
+            "secretName": "mail",
+            "ca": {"secretName": "mail-ca"},
+        });
+        let system =
+            System::apply(namespace, "chat", merged(small(), json!({"mail": mail}))).await?;
+        // A server of another authority is told from the right one, and gets nothing.
+        system
+            .reason(MAIL_READY, "MailFailing", &["certificate"])
+            .await?;
+        assert!(smtp.mails().is_empty());
+        namespace
+            .secret("mail-ca", &[("ca.crt", authority.pem())])
+            .await?;
+        system.ready(wait::LONG).await?;
+        system.whole(MAIL_READY).await?;
+
+        let person = Person::register(&system.url().await?).await?;
+        let token = async |number, before: &str| {
+            let mail = smtp.mail(&person.email, number);
+            let mail = tokio::time::timeout(wait::SHORT, mail).await;
+            let mail = mail.map_err(|_| Error::Wrong(format!("mail {number} did not come")))?;
+            Ok::<_, Error>(mail.after(before).to_owned())
+        };
+        let verify = json!({"token": token(1, "?verify=").await?});
+        call(&person, Method::POST, "/v1/verification/confirm", verify).await?;
+        let me = call(&person, Method::GET, "/v1/me", json!({})).await?;
+        assert_eq!(me["email_verified"], true, "{me}");
+
+        let email = json!({"email": person.email});
+        call(&person, Method::POST, "/v1/password-reset", email).await?;
+        let password = "another horse, another battery";
+        let reset = json!({"token": token(2, "#/reset/").await?, "password": password});
+        call(&person, Method::POST, "/v1/password-reset/confirm", reset).await?;
+        let login = json!({"email": person.email, "password": password});
+        call(&person, Method::POST, "/v1/auth/login", login).await?;
         Ok(())
     })
     .await

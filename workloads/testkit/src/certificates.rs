@@ -1,4 +1,4 @@
-//! A certificate authority for tests, and the certificates of servers that run on 127.0.0.1.
+//! A certificate authority for tests, and the certificates of servers.
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 
@@ -49,9 +49,18 @@ impl Authority {
     /// When the system gives no random numbers.
     #[must_use]
     pub fn certificate(&self) -> Certificate {
+        self.certificate_of("127.0.0.1")
+    }
+
+    /// Makes the certificate of a server that is reached by this address or name alone.
+    ///
+    /// # Panics
+    /// When it is no address and no name, or the system gives no random numbers.
+    #[must_use]
+    pub fn certificate_of(&self, host: &str) -> Certificate {
         let key = KeyPair::generate().expect("a key can be made");
-        let parameters = CertificateParams::new(["127.0.0.1".to_owned()]);
-        let parameters = parameters.expect("it is an address");
+        let parameters = CertificateParams::new([host.to_owned()]);
+        let parameters = parameters.expect("it is an address or a name");
         let certificate = parameters.signed_by(&key, &self.issuer);
         Certificate {
             certificate: certificate.expect("its parameters are right").pem(),
