@@ -11,10 +11,12 @@ export CHATBOT_TEST_REDIS_ROOT ?= $(CACHE)/rootfs/redis-8.0
 export CHATBOT_TEST_KAFKA_ROOT ?= $(CACHE)/rootfs/kafka-4.4.0
 export CHATBOT_TEST_DOCUMENTDB_ROOT ?= $(CACHE)/rootfs/postgres-documentdb-17-0.107.0-ferretdb-2.7.0
 export CHATBOT_TEST_FERRETDB_ROOT ?= $(CACHE)/rootfs/ferretdb-2.7.0
+# What is measured is compiled as a release, once more; `dev` is what images and tests have.
+PROFILE ?= release
 PROGRAMS = KUBECONFIG=$(STATE)/kubeconfig PATH=$(CACHE)/bin:$$PATH
 
 .DEFAULT_GOAL := help
-.PHONY: help run up cluster images deploy down status url logs mysql redis kubectl helm env secrets test test-fast reliability generate
+.PHONY: help run up cluster images deploy down status url logs mysql redis kubectl helm env secrets test test-fast reliability bench generate
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -72,6 +74,12 @@ test-fast: ## every check and test that needs no cluster
 
 reliability: ## write docs/reliability.md from what the last run of the tests on the cluster measured
 	@dev-cluster/reliability
+
+bench: ## measure a deployment of processes, and write docs/benchmarks.md (PROFILE=dev, NOTE=…, ARGS="--rate 50")
+	@dev-cluster/images rootfs
+	@cargo build --locked -q --workspace --bins --profile $(PROFILE)
+	@cargo run --locked -q --profile $(PROFILE) --bin chatbot-bench -- --markdown docs/benchmarks.md \
+		--json $(CARGO_TARGET_DIR)/benchmarks.json --note "$(NOTE)" $(ARGS)
 
 generate: ## write the generated files again: the CRD, the operator's rights, the API's description
 	@cargo build -q --workspace --bins

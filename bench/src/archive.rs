@@ -1,47 +1,42 @@
 //! How soon a message is archived: from its row in MySQL, over the outbox, a relay, Kafka and a consumer, to its
-//! document in FerretDB, while people talk.
+//! document in FerretDB, while turns come at a constant rate.
 //!
-//! People talk through the gateway and the chat workload, whose model is the echo. A delay counts from the
-//! message's own time, which is before its commit, until a reader has seen its document: longer than what it
-//! stands for, never shorter.
+//! Storage is called as the chat workload calls it. A delay counts from the message's own time, which is before its
+//! commit, until a reader has seen its document: longer than what it stands for, never shorter.
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
-use chatbot_contract::{Workload, environment as env};
+use chatbot_contract::Workload;
 use chatbot_runtime::telemetry;
-use chatbot_testkit::deployment::{Deployment, Model, Setup};
+use chatbot_testkit::deployment::{Deployment, Setup};
 use chatbot_testkit::documents::Documents;
 use chatbot_testkit::kafka::Kafka;
 use chatbot_testkit::mysql::Mysql;
-use chatbot_testkit::person::Person;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use serde::Serialize;
-use tokio::sync::mpsc;
-use tokio::time::Instant;
+use tokio::sync::mpsc::{self, UnboundedSender};
 use uuid::Uuid;
 
 use crate::error::{Error, Result};
 use crate::load::{Arrival, Schedule};
 use crate::machine::Cores;
 use crate::spread::Spread;
-use crate::turn;
-use crate::watch;
+use crate::storage::Storage;
+use crate::watch::{self, Acknowledged};
 
-/// People who talk.
-const PEOPLE: usize = 20;
+/// Users.
+const USERS: usize = 20;
 
 /// Conversations of each, which take turns.
 const CONVERSATIONS: usize = 10;
 
-/// Accounts and conversations that are made at once.
+/// Conversations that are made at once.
 const AT_ONCE: usize = 4;
 
-/// What a person says each time, in characters; the echo adds a little.
+/// Characters of a message, and of its answer.
 const CHARACTERS: usize = 200;
-
-/// Turns of each person in a minute that the gateway lets through: the load is not to be limited.
-const LIMIT: u32 = 1_000_000;
 
 /// A MySQL that is as durable as a member that the operator makes. Test servers are not.
 pub(crate) const MYSQL: [&str; 6] = [
@@ -63,13 +58,13 @@ pub(crate) struct Measured {
     pub(crate) schedule: Schedule,
     /// Conversations that took turns.
     pub(crate) conversations: usize,
-    /// Characters of what a person says.
+    /// Characters of a message, and of its answer.
     pub(crate) characters: usize,
     /// From a message's own time to the end of the look that found its document.
     pub(crate) delay: Spread,
     /// From a message's acknowledgement to the same moment.
     pub(crate) delay_since_acknowledgement: Spread,
-    /// From when a turn was due to the end of its answer's stream.
+    /// From when a turn was due to the acknowledgement of its answer.
     pub(crate) turn: Spread,
     /// How long the reader's looks took.
     pub(crate) look: Spread,
@@ -88,7 +83,7 @@ pub(crate) struct Measured {
 /// Someone's conversation.
 #[derive(Clone)]
 struct Place {
-    person: Arc<Person>,
+    storage: Storage,
     conversation: Uuid,
 }
 
@@ -96,34 +91,21 @@ struct Place {
 pub(crate) async fn measure(program: &Path, schedule: Schedule) -> Result<Measured> {
     let documents = Arc::new(Documents::start_with(POSTGRESQL).await?);
     let deployment = deployment(program, Arc::clone(&documents)).await?;
-    let places = places(&deployment.url("")).await?;
+    let places = places(&Storage::of(&deployment)?).await?;
     let transcripts = documents.collection("chatbot", "transcripts")?;
 
     let (acknowledged, expected) = mpsc::unbounded_channel();
     let watching = tokio::spawn(watch::until_all(transcripts, expected));
-    let (turns, busy_percent) = {
-        let turn = |arrival: Arrival| {
+    let mut since = Cores::look()?;
+    let turns = schedule.offer(
+        |arrival| {
             let place = places[arrival.number % places.len()].clone();
-            let acknowledged = acknowledged.clone();
-            async move {
-                let said = said(arrival.number);
-                let tell = |message| {
-                    // The reader may have failed, which ends the benchmark.
-                    let _ = acknowledged.send((message, arrival.counts));
-                };
-                let Place {
-                    person,
-                    conversation,
-                } = place;
-                turn::take(&person, Some(conversation), &said, tell).await?;
-                Ok::<_, Error>(arrival.due.elapsed())
-            }
-        };
-        let mut since = Cores::look()?;
-        let turns = schedule.offer(turn, || since = Cores::look().unwrap_or(since));
-        let turns = turns.await;
-        (turns, Cores::look()?.busy_since(since))
-    };
+            place.turn(arrival, acknowledged.clone())
+        },
+        || since = Cores::look().unwrap_or(since),
+    );
+    let turns = turns.await;
+    let busy_percent = Cores::look()?.busy_since(since);
     drop(acknowledged);
     let seen = watching.await.map_err(|_| nothing("the reader"))??;
 
@@ -153,53 +135,56 @@ pub(crate) async fn measure(program: &Path, schedule: Schedule) -> Result<Measur
     })
 }
 
+impl Place {
+    /// Stores a message and its answer; says how long it took from when it was due.
+    async fn turn(
+        self,
+        arrival: Arrival,
+        acknowledged: UnboundedSender<Acknowledged>,
+    ) -> Result<Duration> {
+        let tell = |message| {
+            // The reader may have failed, which ends the benchmark.
+            let _ = acknowledged.send(Acknowledged::now(message, arrival.counts));
+        };
+        let said = said(arrival.number);
+        let begun = self.storage.begin(Some(self.conversation), &said).await?;
+        tell(&begun.message);
+        let turn = self.storage.answer(&begun, &said).await?;
+        tell(&turn.answer);
+        Ok(arrival.due.elapsed())
+    }
+}
+
 async fn deployment(program: &Path, documents: Arc<Documents>) -> Result<Deployment> {
     let mysql = Mysql::start(&MYSQL.map(str::to_owned)).await?;
     let kafka = Kafka::start().await?;
-    let limit = (
-        Workload::Gateway,
-        env::RATE_LIMIT_REQUESTS_PER_MINUTE,
-        LIMIT.to_string(),
-    );
     let setup = Setup {
         mysql: Some(Arc::new(mysql)),
         kafka: Some(Arc::new(kafka)),
         documents: Some(documents),
-        model: Model::Echo,
         history_cache: true,
-        settings: vec![limit],
+        workloads: vec![Workload::Storage],
         ..Setup::of(program.to_owned())
     };
     Ok(Deployment::start(setup).await?)
 }
 
-/// Makes people, and a first turn in each of their conversations.
-async fn places(url: &str) -> Result<Vec<Place>> {
-    let people: Vec<Arc<Person>> = stream::iter(0..PEOPLE)
-        .map(|_| async { Person::register(url).await.map(Arc::new) })
-        .buffer_unordered(AT_ONCE)
-        .try_collect()
-        .await?;
-    let began = Instant::now();
-    // In turns: neighbours in time are different people.
-    let all = (0..CONVERSATIONS).flat_map(|_| people.iter().cloned());
-    let places = stream::iter(all)
-        .map(|person| async move {
-            let conversation = turn::take(&person, None, &said(0), |_| ()).await?;
-            Ok::<_, Error>(Place {
-                person,
-                conversation,
+/// Makes users, and a first turn in each of their conversations. Neighbours are of different users.
+async fn places(storage: &Storage) -> Result<Vec<Place>> {
+    let users: Vec<_> = (0..USERS).map(|_| storage.another()).collect();
+    let all = (0..CONVERSATIONS).flat_map(|_| users.iter().cloned());
+    stream::iter(all)
+        .map(|storage| async move {
+            let begun = storage.begin(None, &said(0)).await?;
+            storage.answer(&begun, &said(0)).await?;
+            Ok(Place {
+                storage,
+                conversation: begun.message.conversation_id,
             })
         })
         .buffered(AT_ONCE)
-        .try_collect::<Vec<_>>()
-        .await?;
-    println!(
-        "{} conversations began in {:.1} s",
-        places.len(),
-        began.elapsed().as_secs_f64()
-    );
-    Ok(places)
+        .try_collect()
+        .await
 }
 
 /// Compares the archive with MySQL, message by message.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use chatbot_runtime::config::ConfigError;
-use chatbot_testkit::{deployment, documents, kafka, mysql, person};
+use chatbot_testkit::{deployment, documents, kafka, mysql};
 
 /// Why something is not measured.
 #[derive(Debug, thiserror::Error)]
@@ -23,9 +23,6 @@ pub(crate) enum Error {
     /// There is no document store.
     #[error("failed to run a document store")]
     Documents(#[from] documents::Error),
-    /// A person could not register.
-    #[error("failed to make an account")]
-    Person(#[from] person::Error),
     /// A turn failed.
     #[error("failed to {step}: {problem}")]
     Turn {

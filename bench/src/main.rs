@@ -1,7 +1,7 @@
 //! Measures a deployment of the real binary on real servers, and writes what it measured.
 //!
-//! Everything runs as processes on this machine, as in the tests: MySQL, Redis, Kafka, FerretDB and the four
-//! workloads. `make bench` builds the binary as a release beside this program and writes `docs/benchmarks.md`.
+//! Everything runs as processes on this machine, as in the tests: MySQL, Redis, Kafka, FerretDB and the storage
+//! workload. `make bench` builds the binary beside this program, and writes `docs/benchmarks.md`.
 
 mod archive;
 mod error;
@@ -10,7 +10,7 @@ mod load;
 mod machine;
 mod report;
 mod spread;
-mod turn;
+mod storage;
 mod watch;
 
 use std::path::{Path, PathBuf};

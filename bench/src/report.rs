@@ -31,9 +31,9 @@ impl Report {
         } = self;
         let mut page = format!(
             "# Benchmarks\n\n\
-             Written by `make bench`, which runs the four workloads, MySQL, Redis, Kafka and FerretDB as processes of one \
-             machine,\none of each. MySQL and PostgreSQL have a commit on the disk before they say so, as in a cluster; \
-             Kafka's\nJava is told to be small. Times are in milliseconds, and percentiles are samples (nearest \
+             Written by `make bench`, which runs storage, MySQL, Redis, Kafka and FerretDB as processes of one machine, one \
+             of each.\n MySQL and PostgreSQL have a commit on the disk before they say so, as in a cluster; \
+             Kafka's Java\nis told to be small. Times are in milliseconds, and percentiles are samples (nearest \
              rank).\n\n{machine}\n"
         );
         if let Some(measured) = archive {
@@ -73,15 +73,16 @@ fn of_the_archive(measured: &archive::Measured) -> String {
     } = measured;
     let mut text = format!(
         "## From a message to its transcript\n\n\
-         Load: {schedule}, spread over {conversations} conversations; each is a message of {characters} characters and its \
-         echo,\nthrough gateway, chat and storage, streamed. Turns begin when they are due, whatever became of those before \
+         Load: {schedule}, spread over {conversations} conversations; each is a message of \
+         {characters} characters\nand an answer of as many. Storage is called as the chat workload calls it; gateway and chat are left \
+         out, since two cores\nare not enough for them, the servers and the load. Turns begin when they are due, whatever became of those before \
          (an open\nload, without coordinated omission: \
          [Tene](https://github.com/giltene/wrk2), [Schroeder et \
          al.](https://www.usenix.org/legacy/event/nsdi06/tech/full_papers/schroeder/schroeder.pdf)).\n\n\
          | | samples | p50 | p95 | p99 | max |\n|---|---|---|---|---|---|\n\
          | from a message's own time until it is seen in the archive | {} |\n\
          | from its acknowledgement until then | {} |\n\
-         | a turn, from when it is due to the end of its stream | {} |\n\
+         | a turn, from when it is due until its answer is acknowledged | {} |\n\
          | a look of the reader | {} |\n\n",
         delay.cells(),
         delay_since_acknowledgement.cells(),

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use chatbot_api::conversations::MessageOut;
 use futures::TryStreamExt as _;
 use jiff::Timestamp;
 use mongodb::Collection;
@@ -13,9 +14,9 @@ use mongodb::bson::{Document, doc};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::time::{MissedTickBehavior, interval};
+use uuid::Uuid;
 
 use crate::error::Result;
-use crate::turn::Acknowledged;
 
 /// Time between the beginnings of two looks.
 const LOOK: Duration = Duration::from_millis(10);
@@ -25,6 +26,16 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Most messages asked for at once.
 const MOST: usize = 500;
+
+/// A stored message.
+pub(crate) struct Acknowledged {
+    message: Uuid,
+    /// Its time, which storage takes before the transaction begins.
+    created: Timestamp,
+    /// When the caller was told, which is after the commit.
+    told: Timestamp,
+    counts: bool,
+}
 
 /// What was seen.
 #[derive(Default)]
@@ -39,16 +50,25 @@ pub(crate) struct Seen {
     pub(crate) missing: usize,
 }
 
-/// A message, and whether it counts.
-pub(crate) type Expected = (Acknowledged, bool);
+impl Acknowledged {
+    /// One that was acknowledged at this moment.
+    pub(crate) fn now(message: &MessageOut, counts: bool) -> Self {
+        Self {
+            message: message.id,
+            created: message.created_at,
+            told: Timestamp::now(),
+            counts,
+        }
+    }
+}
 
 /// Looks until everything that was expected is there, or nothing more comes of it.
 pub(crate) async fn until_all(
     transcripts: Collection<Document>,
-    mut expected: UnboundedReceiver<Expected>,
+    mut expected: UnboundedReceiver<Acknowledged>,
 ) -> Result<Seen> {
     let mut seen = Seen::default();
-    let mut waiting: HashMap<String, Expected> = HashMap::new();
+    let mut waiting: HashMap<String, Acknowledged> = HashMap::new();
     let mut give_up: Option<Instant> = None;
     let mut ticks = interval(LOOK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -57,7 +77,7 @@ pub(crate) async fn until_all(
         loop {
             match expected.try_recv() {
                 Ok(more) => {
-                    waiting.insert(more.0.message.to_string(), more);
+                    waiting.insert(more.message.to_string(), more);
                 }
                 Err(TryRecvError::Empty) => break,
                 Err(TryRecvError::Disconnected) => {
@@ -79,7 +99,7 @@ pub(crate) async fn until_all(
             let now = Timestamp::now();
             seen.looks.push(began.elapsed());
             for id in found {
-                if let Some((message, true)) = waiting.remove(&id) {
+                if let Some(message) = waiting.remove(&id).filter(|of| of.counts) {
                     seen.since_created.push(between(message.created, now));
                     seen.since_told.push(between(message.told, now));
                 }

@@ -1,23 +1,18 @@
-//! A storage process, and the chat workload's part towards it.
+//! A storage process with conversations.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use chatbot_api::internal::{AnswerIn, BeginTurnIn, BeginTurnOut, storage};
-use chatbot_api::turns::TurnOut;
+use chatbot_api::internal::BeginTurnOut;
 use chatbot_contract::Workload;
-use chatbot_runtime::auth::{Caller, InternalAuth, InternalAuthConfig};
-use chatbot_runtime::client::{self, Client};
-use chatbot_runtime::error::ApiError;
-use chatbot_runtime::extract::IdempotencyKey;
-use chatbot_runtime::request_id::RequestId;
 use chatbot_testkit::deployment::{Deployment, Setup};
 use chatbot_testkit::mysql::Mysql;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use uuid::Uuid;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::storage::Storage;
 
 /// What people say.
 pub(super) const MESSAGE: &str = "How far is it from here to there, if one goes the whole way on foot, rests on every \
@@ -31,9 +26,6 @@ pub(super) const ANSWER: &str = "It is about as far as it seems. On foot one goe
                                  which the map shows in blue. The last hill is the steepest one; who rests before it \
                                  arrives sooner than who does not.";
 
-/// Messages of history that are asked for, as the chat workload does it.
-const HISTORY: u32 = 200;
-
 /// Conversations of each side.
 pub(super) const CONVERSATIONS: usize = 50;
 
@@ -43,8 +35,7 @@ const AT_ONCE: usize = 4;
 /// One storage process on schemas of its own, with conversations.
 pub(super) struct Side {
     deployment: Deployment,
-    storage: Client,
-    user: Uuid,
+    storage: Storage,
     conversations: Vec<Uuid>,
 }
 
@@ -63,16 +54,9 @@ impl Side {
             ..Setup::of(program.to_owned())
         })
         .await?;
-        let key = InternalAuthConfig {
-            internal_key_file: deployment.internal_key_file(),
-        };
-        let auth = InternalAuth::load(&key, Workload::Chat)?;
-        let base = deployment.base(Workload::Storage).parse();
-        let base = base.map_err(|error| Error::turn("find storage", error))?;
         let mut side = Self {
-            storage: Client::new(client::http(), Workload::Storage, base, auth),
+            storage: Storage::of(&deployment)?,
             deployment,
-            user: Uuid::now_v7(),
             conversations: Vec::new(),
         };
         let filled = stream::iter(0..CONVERSATIONS)
@@ -89,12 +73,12 @@ impl Side {
 
     /// Makes a conversation of so many messages; gives its id.
     async fn fill(&self, messages: u32) -> Result<Uuid> {
-        let first = self.begin_in(None).await?;
+        let first = self.storage.begin(None, MESSAGE).await?;
         let conversation = first.message.conversation_id;
-        self.answer(&first).await?;
+        self.storage.answer(&first, ANSWER).await?;
         for _ in 1..messages.div_ceil(2) {
-            let begun = self.begin_in(Some(conversation)).await?;
-            self.answer(&begun).await?;
+            let begun = self.storage.begin(Some(conversation), MESSAGE).await?;
+            self.storage.answer(&begun, ANSWER).await?;
         }
         Ok(conversation)
     }
@@ -104,56 +88,13 @@ impl Side {
         let began = Instant::now();
         let begun = self.begin(place).await?;
         let took = began.elapsed();
-        self.answer(&begun).await?;
+        self.storage.answer(&begun, ANSWER).await?;
         Ok(took)
     }
 
     /// Begins a turn in one of the conversations.
     pub(super) async fn begin(&self, place: usize) -> Result<BeginTurnOut> {
-        self.begin_in(Some(self.conversations[place])).await
+        let conversation = self.conversations[place];
+        self.storage.begin(Some(conversation), MESSAGE).await
     }
-
-    async fn begin_in(&self, conversation_id: Option<Uuid>) -> Result<BeginTurnOut> {
-        let request = BeginTurnIn {
-            conversation_id,
-            message: MESSAGE.to_owned(),
-            history_limit: HISTORY,
-        };
-        self.storage
-            .post(storage::TURNS, &[])
-            .on_behalf_of(&self.caller())
-            .key(&IdempotencyKey::random())
-            .json(&request)
-            .receive()
-            .await
-            .map_err(failed("begin a turn"))
-    }
-
-    async fn answer(&self, begun: &BeginTurnOut) -> Result<TurnOut> {
-        let request = AnswerIn {
-            attempt: begun.attempt,
-            content: ANSWER.to_owned(),
-            model: "echo".to_owned(),
-            finish_reason: "stop".to_owned(),
-            usage: None,
-        };
-        self.storage
-            .put(storage::ANSWER, &[begun.message.turn_id])
-            .on_behalf_of(&self.caller())
-            .json(&request)
-            .receive()
-            .await
-            .map_err(failed("end a turn"))
-    }
-
-    fn caller(&self) -> Caller {
-        Caller {
-            user: self.user,
-            request_id: RequestId::new(),
-        }
-    }
-}
-
-fn failed(step: &'static str) -> impl FnOnce(ApiError) -> Error {
-    move |error| Error::turn(step, error)
 }

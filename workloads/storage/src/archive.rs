@@ -17,6 +17,7 @@ use chatbot_runtime::metrics::Metrics;
 use chatbot_runtime::telemetry;
 use jiff::Timestamp;
 use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::histogram::Histogram;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use uuid::Uuid;
 
@@ -39,6 +40,11 @@ const EXPIRE: Duration = Duration::from_secs(600);
 /// Time between two attempts to prepare the document store.
 const AGAIN: Duration = Duration::from_secs(1);
 
+/// Bounds of the time from a message to its transcript, in seconds: from a relay's batch to an outage.
+const DELAYS: [f64; 12] = [
+    0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 2.5, 10.0, 60.0, 600.0,
+];
+
 /// Why the archive is not what it should be.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -60,10 +66,21 @@ pub struct Archive<S, D> {
 }
 
 /// Numbers of what was done.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 struct Numbers {
     written: Counter,
     removed: Counter,
+    delay: Histogram,
+}
+
+impl Default for Numbers {
+    fn default() -> Self {
+        Self {
+            written: Counter::default(),
+            removed: Counter::default(),
+            delay: Histogram::new(DELAYS),
+        }
+    }
 }
 
 impl<S: Source, D: Documents> Archive<S, D> {
@@ -96,6 +113,11 @@ impl<S: Source, D: Documents> Archive<S, D> {
                 "Deleted messages and conversations removed from the document store; what is removed again counts \
                  again",
                 self.numbers.removed.clone(),
+            );
+            registry.register(
+                "archive_delay_seconds",
+                "Time from a message to its transcript, of messages that were told; what is told again counts again",
+                self.numbers.delay.clone(),
             );
         });
         self
@@ -164,6 +186,17 @@ impl<S: Source, D: Documents> Archive<S, D> {
         Ok(())
     }
 
+    /// Notes how long messages of these times, in milliseconds since 1970, took to get here.
+    fn note_delays(&self, created: &[i64]) {
+        let now = Timestamp::now().as_millisecond();
+        for created in created {
+            // The clock of another process may be ahead.
+            let delay = u64::try_from(now.saturating_sub(*created)).unwrap_or_default();
+            let delay = Duration::from_millis(delay);
+            self.numbers.delay.observe(delay.as_secs_f64());
+        }
+    }
+
     /// Removes messages that were deleted.
     async fn remove(&self, messages: &BTreeMap<Position, Uuid>) -> Result<(), Error> {
         let mut of: BTreeMap<Uuid, Vec<Uuid>> = BTreeMap::new();
@@ -213,7 +246,9 @@ impl<S: Source, D: Documents> Handler for Archive<S, D> {
             for transcript in &found {
                 messages.remove(&transcript.position());
             }
+            let created: Vec<_> = found.iter().map(|of| of.message.created_at).collect();
             self.write(found).await?;
+            self.note_delays(&created);
             self.remove(&messages).await?;
             for conversation in deleted {
                 let now = Timestamp::now();

@@ -4,8 +4,10 @@ mod kafka;
 
 use std::time::Duration;
 
+use chatbot_contract::Workload;
 use chatbot_contract::events::Event;
 use chatbot_runtime::events::Handler as _;
+use chatbot_runtime::metrics::Metrics;
 use chatbot_storage::archive::{Archive, Difference, Rebuilt};
 use chatbot_storage::documents::{
     DayNumbers, Documents, Position, Retention, SqliteDocuments, Transcript,
@@ -24,6 +26,7 @@ suite!(
     what_is_deleted_before_it_is_archived_is_never_archived,
     a_rebuild_makes_the_archive_what_it_should_be,
     what_is_older_than_what_is_kept_is_neither_archived_nor_missed,
+    the_way_of_each_message_to_the_archive_is_counted,
 );
 
 /// What is stored, and an archive of it in a file.
@@ -110,6 +113,23 @@ async fn what_is_stored_is_archived_as_it_is_sealed<B: Backend>() {
     let tokens = transcripts[1].usage.unwrap();
     assert_eq!((tokens.prompt_tokens, tokens.completion_tokens), (3, 5));
     assert_eq!((numbers[0].users, numbers[0].usage.turns), (1, 1));
+}
+
+async fn the_way_of_each_message_to_the_archive_is_counted<B: Backend>() {
+    let archived = Archived::<B>::new(Retention::default()).await;
+    let metrics = Metrics::new(Workload::Storage);
+    let archive = archived.archive.clone().measured(&metrics);
+    archived.turn("k").await;
+    archive.handle(&archived.events().await).await.unwrap();
+    // Nobody waits for what is made again.
+    archive.rebuild(|_| ()).await.unwrap();
+
+    let text = metrics.text();
+    let counted = r#"chatbot_archive_delay_seconds_count{workload="storage"} 2"#;
+    assert!(text.contains(counted), "{text}");
+    let mut lines = text.lines();
+    let minutes = lines.find(|line| line.contains(r#"le="600.0""#)).unwrap();
+    assert!(minutes.ends_with(" 2"), "{text}");
 }
 
 async fn events_told_again_change_nothing<B: Backend>() {
