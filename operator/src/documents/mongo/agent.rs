@@ -52,7 +52,6 @@ pub async fn run(settings: Settings) -> Result<(), Error> {
         children: children.clone(),
         board: board.clone(),
         server: None,
-        declared: false,
         crashes: Crashes::none(<work::Worker as Work>::BUSY),
         settings,
         identity,

@@ -17,6 +17,8 @@ pub struct MemberFacts {
     pub initiated: Option<bool>,
     /// What the server of a replica set said last; absent while it does not answer.
     pub server: Option<ServerFacts>,
+    /// Whether the accounts were made since its server is primary.
+    pub declared: bool,
     /// What went wrong last, for a person.
     pub problem: Option<String>,
     /// How often the server ended without being asked to, since the agent started.
@@ -72,11 +74,11 @@ impl MemberFacts {
         self.state() == Some(State::Primary)
     }
 
-    /// Whether its server takes writes, or follows and has nearly all.
+    /// Whether its server takes writes and knows the workloads, or follows and has nearly all.
     #[must_use]
     pub fn in_step(&self) -> bool {
         self.server.is_some_and(|server| match server.state {
-            State::Primary => true,
+            State::Primary => self.declared,
             State::Secondary => server.behind.is_some_and(|behind| behind <= NEAR),
             _ => false,
         })
@@ -88,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_secondary_is_in_step_while_it_has_nearly_all() {
+    fn a_primary_is_in_step_once_it_knows_the_workloads_and_a_secondary_while_it_has_nearly_all() {
         let facts = |state, behind| MemberFacts {
             server: Some(ServerFacts {
                 state,
@@ -97,7 +99,12 @@ mod tests {
             }),
             ..MemberFacts::default()
         };
-        assert!(facts(State::Primary, None).in_step());
+        assert!(!facts(State::Primary, None).in_step());
+        let declared = MemberFacts {
+            declared: true,
+            ..facts(State::Primary, None)
+        };
+        assert!(declared.in_step());
         assert!(facts(State::Secondary, Some(2)).in_step());
         assert!(!facts(State::Secondary, Some(11)).in_step());
         assert!(!facts(State::Secondary, None).in_step());

@@ -60,6 +60,7 @@ mod tests {
             facts: Some(MemberFacts {
                 member: name.clone(),
                 initiated: server.map(|_| true),
+                declared: true,
                 server: server.map(|(state, term)| ServerFacts {
                     state,
                     behind: Some(0),

@@ -28,31 +28,45 @@ const USER_EXISTS: i32 = 51_003;
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
-    #[error("the server does not {what}")]
-    Server {
+    #[error("the server cannot be asked to {what}")]
+    Network {
         what: &'static str,
         #[source]
         source: mongodb::error::Error,
     },
     #[error("the server did not {what} in time")]
     Silent { what: &'static str },
+    #[error(
+        "the server does not know the agents' account, or by another password, and does not {what}"
+    )]
+    UnknownAccount { what: &'static str },
+    #[error("the server refuses to {what}: error {code} {message}")]
+    Refused {
+        what: &'static str,
+        code: i32,
+        message: String,
+    },
 }
 
 impl Error {
-    /// The server's code for it, if the server refused.
-    fn code(&self) -> Option<i32> {
-        match self {
-            Self::Server { source, .. } => match &*source.kind {
-                ErrorKind::Command(error) => Some(error.code),
-                _ => None,
+    fn of(what: &'static str, source: mongodb::error::Error) -> Self {
+        match &*source.kind {
+            ErrorKind::Command(error) => Self::Refused {
+                what,
+                code: error.code,
+                message: error.message.clone(),
             },
-            Self::Silent { .. } => None,
+            ErrorKind::Authentication { .. } => Self::UnknownAccount { what },
+            _ => Self::Network { what, source },
         }
     }
 
-    /// Whether the server does not know the account.
-    fn is_unknown_account(&self) -> bool {
-        matches!(self, Self::Server { source, .. } if matches!(*source.kind, ErrorKind::Authentication { .. }))
+    /// The server's code for it, if the server refused.
+    const fn code(&self) -> Option<i32> {
+        match self {
+            Self::Refused { code, .. } => Some(*code),
+            _ => None,
+        }
     }
 }
 
@@ -120,7 +134,7 @@ impl Client {
             };
         }
         let mut said = run(&self.admin, what, status.clone(), LOOK).await;
-        if matches!(&said, Err(error) if error.is_unknown_account()) {
+        if matches!(said, Err(Error::UnknownAccount { .. })) {
             // The accounts are not made, or not yet copied.
             said = run(&self.anyone, what, status, LOOK).await;
         }
@@ -152,7 +166,7 @@ impl Client {
     pub(super) async fn declare(&self, admin: &str, workload: &str) -> Result<(), Error> {
         let what = "know the agents' account";
         match run(&self.admin, what, doc! {"ping": 1}, LOOK).await {
-            Err(error) if error.is_unknown_account() => {
+            Err(Error::UnknownAccount { .. }) => {
                 let roles = [
                     role("clusterAdmin", "admin"),
                     role("userAdminAnyDatabase", "admin"),
@@ -195,7 +209,7 @@ async fn run(
 ) -> Result<Document, Error> {
     let database = client.database("admin");
     match tokio::time::timeout(limit, database.run_command(command)).await {
-        Ok(said) => said.map_err(|source| Error::Server { what, source }),
+        Ok(said) => said.map_err(|source| Error::of(what, source)),
         Err(_) => Err(Error::Silent { what }),
     }
 }

@@ -46,10 +46,7 @@ fn cache(memory: u64) -> u64 {
     (memory.saturating_sub(1024 * MIB) / 2).max(LEAST_CACHE)
 }
 
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "a size in MiB is far below 2^52"
-)]
+/// A size as the configuration has it, to a MiB.
 fn gibibytes(bytes: u64) -> f64 {
     (bytes / MIB) as f64 / 1024.0
 }

@@ -35,8 +35,6 @@ pub(super) struct Worker {
     pub(super) peers: Peers,
     pub(super) client: Client,
     pub(super) server: Option<Running>,
-    /// Whether the accounts were made since this member is primary.
-    pub(super) declared: bool,
     pub(super) crashes: Crashes,
 }
 
@@ -119,6 +117,7 @@ impl Worker {
         self.board.note(|facts| {
             facts.initiated = initiated;
             facts.server = server;
+            facts.declared &= facts.is_primary();
         });
         Ok(())
     }
@@ -128,7 +127,7 @@ impl Worker {
         if facts.in_step() {
             self.crashes.over();
         }
-        if facts.is_primary() && !self.declared {
+        if facts.is_primary() && !facts.declared {
             let Identity {
                 admin, workload, ..
             } = &self.identity;
@@ -139,9 +138,8 @@ impl Worker {
                 return;
             }
             tracing::info!("made the accounts");
-            self.declared = true;
+            self.board.note(|facts| facts.declared = true);
         }
-        self.declared &= facts.is_primary();
         if facts.server.is_some() {
             self.board.note(|facts| facts.problem = None);
         }
@@ -203,9 +201,9 @@ impl Worker {
     /// A server that ends by itself is started again, after a growing pause.
     fn crashed(&mut self, exit: Exit) {
         let problem = self.crashes.note("the server", exit);
-        self.declared = false;
         self.board.note(|facts| {
             facts.server = None;
+            facts.declared = false;
             facts.crashes += 1;
             facts.problem = Some(problem);
         });
