@@ -12,7 +12,8 @@ use crate::{PodTemplate, Resources, StorageSpec, Without};
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("[has(self.managed), has(self.external), has(self.none)].filter(x, x).size() == 1").message("documents takes exactly one of managed (the operator runs it), external (you run it) and none: keep one"),
-    validation = Rule::new("!has(self.retentionDays) || !has(self.none)").message("documents.retentionDays is for documents, and documents.none has none: leave one of the two out")
+    validation = Rule::new("!has(self.retentionDays) || !has(self.none)").message("documents.retentionDays is for documents, and documents.none has none: leave one of the two out"),
+    validation = Rule::new("!has(self.requestRetentionDays) || !has(self.none)").message("documents.requestRetentionDays is for documents, and documents.none has none: leave one of the two out")
 )]
 pub struct DocumentsSpec {
     /// Run by the operator: FerretDB on PostgreSQL with DocumentDB, or MongoDB.
@@ -27,10 +28,15 @@ pub struct DocumentsSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub none: Option<Without>,
 
-    /// Days after which a document goes; absent: documents stay as long as what they were made of.
+    /// Days after which a transcript goes; absent: transcripts stay as long as what they were made of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 36500))]
     pub retention_days: Option<i32>,
+
+    /// Days after which goes what was noted of a request; 30 when absent. Requests are noted where there is a Kafka, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 36500))]
+    pub request_retention_days: Option<i32>,
 }
 
 impl Default for DocumentsSpec {
@@ -40,6 +46,7 @@ impl Default for DocumentsSpec {
             external: None,
             none: None,
             retention_days: None,
+            request_retention_days: None,
         }
     }
 }

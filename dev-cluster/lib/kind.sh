@@ -18,6 +18,14 @@ create_kind_cluster() {
     kubectl -n kube-system rollout status deployment/metrics-server --timeout=120s
 }
 
+# Its nodes are containers of Docker.
+restart_kind_nodes() {
+    local nodes
+    mapfile -t nodes < <(kind get nodes --name chatbot)
+    docker kill "${nodes[@]}"
+    docker start "${nodes[@]}"
+}
+
 delete_kind_cluster() {
     kind delete cluster --name chatbot
 }

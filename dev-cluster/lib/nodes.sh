@@ -195,3 +195,33 @@ start_nodes() {
         start_kube_proxy "$n"
     done
 }
+
+# What a node still runs: its containers are in its cgroups, their shims in its mount namespace.
+node_pids() { # N
+    local inode link pid root
+    for root in $(cgroup_roots); do
+        find "$root$(node_cgroup "$1")" -name cgroup.procs -exec cat {} + 2>/dev/null || true
+    done
+    if ! mountpoint -q "$(node_dir "$1")/ns/mnt"; then return; fi
+    inode=$(stat -c %i "$(node_dir "$1")/ns/mnt")
+    for link in /proc/[0-9]*/ns/mnt; do
+        if [[ $(readlink "$link" 2>/dev/null) == "mnt:[$inode]" ]]; then
+            pid=${link#/proc/}
+            echo "${pid%%/*}"
+        fi
+    done
+}
+
+stop_containers() {
+    local n tries pids
+    for n in $(existing_nodes); do
+        for tries in {1..50}; do
+            pids=$(node_pids "$n" | sort -u)
+            if [[ -z $pids ]]; then break; fi
+            # shellcheck disable=SC2086 # one pid a word
+            kill -9 $pids 2>/dev/null || true
+            sleep 0.1
+        done
+        [[ -z $pids ]] || { echo "node $n still runs $pids after $tries tries"; return 1; }
+    done
+}

@@ -33,6 +33,8 @@ pub struct Settings {
     pub next_image: String,
     /// `CHATBOT_E2E_MODEL_IMAGE`: image of the stand-in for Groq.
     pub model_image: String,
+    /// `CHATBOT_E2E_HOST`: address of this machine that pods reach.
+    pub host: String,
     /// `CHATBOT_STATE`: folder of a cluster from packages, with a folder for each node.
     pub state: PathBuf,
     /// `NEXTEST_RUN_ID`, shortened: what tests of one run share is named after it.
@@ -53,6 +55,7 @@ impl Settings {
             image: or("CHATBOT_E2E_IMAGE", "chatbot:dev"),
             next_image: or("CHATBOT_E2E_NEXT_IMAGE", "chatbot:dev-next"),
             model_image: or("CHATBOT_E2E_MODEL_IMAGE", "groq-mock:dev"),
+            host: or("CHATBOT_E2E_HOST", "198.18.0.1"),
             state: PathBuf::from(or("CHATBOT_STATE", "/var/lib/chatbot-dev")),
             run: or("NEXTEST_RUN_ID", &std::process::id().to_string())
                 .chars()

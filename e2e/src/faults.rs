@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use futures::future::try_join_all;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use kube::api::DeleteParams;
 use kube::{Api, ResourceExt};
 
-use crate::{Cluster, Error, Result, TestNamespace, command, wait};
+use crate::{Cluster, Error, Result, System, TestNamespace, command, wait};
 
 /// A signal for a container's first process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,6 +98,32 @@ pub async fn crash(cluster: &Cluster, pods: &Api<Pod>, pod: &Pod, container: &st
         None => Err("it does not exist".to_owned()),
     })
     .await
+}
+
+/// Crashes a container of each pod of a component at the same moment, and waits until all are ready again.
+///
+/// # Errors
+/// As [`crash`].
+pub async fn crash_all(system: &System, component: &str, container: &str) -> Result<()> {
+    let pods: Api<Pod> = system.namespace.api();
+    let all = system.pods(component).await?;
+    let crashes = all
+        .iter()
+        .map(|pod| crash(&system.namespace.cluster, &pods, pod, container));
+    try_join_all(crashes).await.map(|_| ())
+}
+
+/// Crashes a container of the pod of this name, and waits until it is ready again.
+///
+/// # Errors
+/// As [`crash`], or there is no such pod.
+pub async fn crash_named(system: &System, name: &str, container: &str) -> Result<()> {
+    let pods: Api<Pod> = system.namespace.api();
+    let pod = pods
+        .get(name)
+        .await
+        .map_err(Error::kubernetes(format!("read pod {name}")))?;
+    crash(&system.namespace.cluster, &pods, &pod, container).await
 }
 
 fn running_container(pod: &Pod, container: &str) -> Option<(String, String)> {

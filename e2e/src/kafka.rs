@@ -65,19 +65,14 @@ pub async fn events(system: &System) -> Result<Vec<Event>> {
 /// # Errors
 /// A message was told by two events or out of order, or not at all within the limit.
 pub async fn everything_was_told(system: &System, readable: &[Readable]) -> Result<()> {
-    let told = async {
-        loop {
-            let events = events(system).await?;
-            match missing(&events, readable)? {
-                // There is nothing to be told by: the topic is read again.
-                Some(missing) => println!("{missing} is not told yet, of {} events", events.len()),
-                None => return Ok(()),
-            }
-        }
-    };
-    tokio::time::timeout(wait::LONG, told)
-        .await
-        .map_err(|_| Error::Wrong("not everything was told in time".to_owned()))?
+    wait::asking("every message to be told", wait::LONG, async || {
+        let events = events(system).await?;
+        Ok(match missing(&events, readable)? {
+            Some(missing) => Err(format!("{} events, none of {missing}", events.len())),
+            None => Ok(()),
+        })
+    })
+    .await
 }
 
 /// The first message that no event tells of.

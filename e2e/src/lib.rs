@@ -5,6 +5,7 @@
 //! [`shared`]), the [`model`] that answers, and [`faults`]. Who uses a system through its load
 //! balancer is a `Person` of the testkit.
 
+pub mod archive;
 pub mod cluster;
 pub mod command;
 pub mod describe;

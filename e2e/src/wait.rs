@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kube::runtime::wait::await_condition;
 use kube::{Api, Resource};
@@ -10,7 +10,6 @@ use serde::de::DeserializeOwned;
 
 use chatbot_testkit::person::client;
 
-use crate::error::ensure;
 use crate::{Error, Result};
 
 /// Enough for anything that happens on a machine of two busy cores.
@@ -27,19 +26,32 @@ const AGAIN: Duration = Duration::from_millis(200);
 /// The limit ([`SHORT`]) is over.
 pub async fn answers(url: &str) -> Result<()> {
     let client = client()?;
-    let mut seen = "no answer yet".to_owned();
-    let asked = async {
-        loop {
-            match client.get(url).send().await {
-                Ok(response) if response.status() == 200 => return,
-                Ok(response) => seen = response.status().to_string(),
-                Err(error) => seen = error.to_string(),
-            }
-            tokio::time::sleep(AGAIN).await;
+    let what = format!("{url} to answer with 200");
+    asking(&what, SHORT, async || match client.get(url).send().await {
+        Ok(response) if response.status() == 200 => Ok(Ok(())),
+        Ok(response) => Ok(Err(response.status().to_string())),
+        Err(error) => Ok(Err(error.to_string())),
+    })
+    .await
+}
+
+/// Asks again and again what tells nobody of its changes: `check` answers with what it found, or with what it sees instead.
+///
+/// # Errors
+/// The limit is over, or `check` fails.
+pub async fn asking<T>(
+    what: &str,
+    limit: Duration,
+    check: impl AsyncFn() -> Result<Result<T, String>>,
+) -> Result<T> {
+    let began = Instant::now();
+    loop {
+        match check().await? {
+            Ok(found) => return Ok(found),
+            Err(seen) if began.elapsed() > limit => return Err(late(what, limit, seen)),
+            Err(_) => tokio::time::sleep(AGAIN).await,
         }
-    };
-    let over = tokio::time::timeout(SHORT, asked).await.is_err();
-    ensure(!over, || format!("{url} never answered with 200: {seen}"))
+    }
 }
 
 /// Waits until the object is as wanted: `check` answers `Ok` with what it found, or `Err` with what

@@ -2,4 +2,5 @@
 
 mod helm;
 mod operator;
+mod outage;
 mod storage;

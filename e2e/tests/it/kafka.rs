@@ -7,8 +7,6 @@ use chatbot_e2e::{Result, System, TestNamespace, faults, kafka, model, test, wai
 use chatbot_testkit::history::read::Readable;
 use chatbot_testkit::person::Person;
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::Pod;
-use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 
 async fn members(namespace: &TestNamespace, name: &str, replicas: i32) -> Result<System> {
@@ -24,12 +22,7 @@ async fn everything_is_told_though_members_are_killed_and_a_volume_is_lost() -> 
     test("kafka-faults", async |namespace| {
         let system = members(namespace, "chat", 3).await?;
         let load = Load::start(&system.url().await?).await?;
-        let pods: Api<Pod> = namespace.api();
-
-        let first = kafka::leader(&system).await?;
-        let all = system.pods(KAFKA).await?;
-        let leader = all.iter().find(|pod| pod.name_any() == first).unwrap();
-        faults::crash(&namespace.cluster, &pods, leader, KAFKA).await?;
+        faults::crash_named(&system, &kafka::leader(&system).await?, KAFKA).await?;
         load.go_on().await?;
         system.whole(KAFKA_READY).await?;
 
@@ -37,11 +30,7 @@ async fn everything_is_told_though_members_are_killed_and_a_volume_is_lost() -> 
         load.go_on().await?;
         system.whole(KAFKA_READY).await?;
 
-        let all = system.pods(KAFKA).await?;
-        let crashes = all
-            .iter()
-            .map(|pod| faults::crash(&namespace.cluster, &pods, pod, KAFKA));
-        futures::future::try_join_all(crashes).await?;
+        faults::crash_all(&system, KAFKA, KAFKA).await?;
         load.go_on().await?;
         system.whole(KAFKA_READY).await?;
 

@@ -59,20 +59,11 @@ async fn users_notice_nothing_while_redis_is_flushed_deleted_and_killed() -> Res
         system.whole(REDIS_READY).await?;
 
         // A crash lasts about as long as a Sentinel waits: the same member may lead afterwards.
-        let pods: Api<Pod> = namespace.api();
-        let pod = pods
-            .get(&second)
-            .await
-            .map_err(Error::kubernetes(format!("read pod {second}")))?;
-        faults::crash(&namespace.cluster, &pods, &pod, REDIS).await?;
+        faults::crash_named(&system, &second, REDIS).await?;
         load.go_on().await?;
         system.whole(REDIS_READY).await?;
 
-        let members = system.pods(REDIS).await?;
-        let crashes = members
-            .iter()
-            .map(|member| faults::crash(&namespace.cluster, &pods, member, REDIS));
-        futures::future::try_join_all(crashes).await?;
+        faults::crash_all(&system, REDIS, REDIS).await?;
         system.whole(REDIS_READY).await?;
         load.go_on().await?;
         nothing_failed(&load.finish("Redis flushed, deleted, killed").await?)

@@ -23,8 +23,10 @@ pub struct Connection {
     pub database: String,
     /// Whether to use TLS.
     pub tls: bool,
-    /// Days for which documents are kept; for ever where absent.
+    /// Days for which transcripts are kept; for ever where absent.
     pub retention_days: Option<i32>,
+    /// Days for which requests are kept; the workloads' own where absent.
+    pub request_retention_days: Option<i32>,
     /// With which account.
     pub account: Account,
 }
@@ -59,6 +61,7 @@ impl Connection {
                 database: database.clone(),
                 tls: *tls,
                 retention_days: spec.retention_days,
+                request_retention_days: spec.request_retention_days,
                 account: Account::of_secret(facts, secret_name, SECRET_FIELD)?,
             }));
         }
@@ -91,6 +94,7 @@ impl Connection {
             database: documents::DATABASE.to_owned(),
             tls: false,
             retention_days: spec.retention_days,
+            request_retention_days: spec.request_retention_days,
             account,
         }))
     }

@@ -1,7 +1,8 @@
 //! What a user has been answered.
 
 use jiff::civil::Date;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 /// Which days.
@@ -9,13 +10,29 @@ use utoipa::{IntoParams, ToSchema};
 #[serde(deny_unknown_fields)]
 pub struct UsageIn {
     /// First day in UTC, `2026-11-01`; 29 days before `to` when absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "day",
+        skip_serializing_if = "Option::is_none"
+    )]
     #[param(value_type = Option<String>, format = Date)]
     pub from: Option<Date>,
     /// Last day in UTC, included, at most 366 days after `from`; today when absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "day",
+        skip_serializing_if = "Option::is_none"
+    )]
     #[param(value_type = Option<String>, format = Date)]
     pub to: Option<Date>,
+}
+
+/// A parser's own words tell nobody what to write.
+fn day<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Date>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let day = text.parse();
+    day.map(Some)
+        .map_err(|_| D::Error::custom(format!("`{text}` is no day: write it as 2026-11-01")))
 }
 
 /// What the user was answered in a span of days.

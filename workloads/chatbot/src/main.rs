@@ -3,6 +3,7 @@
 mod dead_letters;
 mod documents;
 mod migrate;
+mod requests;
 mod runtime;
 mod standalone;
 

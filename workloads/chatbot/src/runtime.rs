@@ -15,6 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::dead_letters::{self, ReplayError};
 use crate::documents::{self, DocumentsError};
 use crate::migrate::{self, MigrateError};
+use crate::requests::{self, RequestsError};
 use crate::standalone::{self, DataError};
 
 /// The chatbot: one program, run once for each workload, or once for all of them.
@@ -46,6 +47,8 @@ enum Command {
     /// Compares with the database what is made from it.
     #[command(subcommand)]
     Verify(documents::Verify),
+    /// Prints what the document store keeps of requests, a line of JSON each, and ends.
+    Requests(requests::Config),
     /// Runs the whole product in this process, on one SQLite file.
     Standalone(Box<standalone::Config>),
     /// Prints the description of the public interface and ends.
@@ -99,6 +102,9 @@ pub(crate) enum RunError {
     /// The archive is not as it should be.
     #[error(transparent)]
     Documents(#[from] DocumentsError),
+    /// Requests were not printed.
+    #[error(transparent)]
+    Requests(#[from] RequestsError),
 }
 
 impl RunError {
@@ -109,11 +115,12 @@ impl RunError {
             | Self::Telemetry(_)
             | Self::Data(_)
             | Self::Replay(ReplayError::Config(_))
-            | Self::Documents(DocumentsError::Config(_)) => exit::CONFIGURATION,
+            | Self::Documents(DocumentsError::Config(_))
+            | Self::Requests(RequestsError::Config(_)) => exit::CONFIGURATION,
             Self::Migrate(error) => error.exit_code(),
-            Self::Replay(ReplayError::Kafka(_)) | Self::Documents(DocumentsError::Archive(_)) => {
-                exit::TRY_LATER
-            }
+            Self::Replay(ReplayError::Kafka(_))
+            | Self::Documents(DocumentsError::Archive(_))
+            | Self::Requests(RequestsError::Documents(_)) => exit::TRY_LATER,
             Self::Listen { .. }
             | Self::Signal(_)
             | Self::Serve(_)
@@ -155,6 +162,10 @@ impl Cli {
             Command::Verify(command) => {
                 telemetry::init(command.log())?;
                 Ok(command.run().await?)
+            }
+            Command::Requests(config) => {
+                telemetry::init(&config.log)?;
+                Ok(requests::run(config).await?)
             }
             Command::Standalone(config) => standalone::run(*config).await,
             Command::Openapi => {

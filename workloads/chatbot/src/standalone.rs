@@ -7,13 +7,14 @@
 mod data;
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chatbot_chat::model::ApiKey;
 use chatbot_chat::{Llm, Provider};
-use chatbot_contract::{Workload, environment};
+use chatbot_contract::{Workload, environment, requests};
 use chatbot_gateway::{Callees, Door, limit};
 use chatbot_runtime::auth::InternalAuth;
 use chatbot_runtime::client::Client;
@@ -162,6 +163,13 @@ fn wire(
     };
     let storage = chatbot_storage::wire(parts, context);
     let beginning = archive.clone();
+    let storage = chatbot_storage::keeping_requests(
+        storage,
+        archive.clone(),
+        Retention::new(NonZeroU32::new(requests::RETENTION_DAYS)),
+        log.clone(),
+        context,
+    );
     let storage = chatbot_storage::archiving(storage, archive, log.clone(), context);
     let storage = storage.background("archive's beginning", async move {
         if let Err(error) = beginning.begin().await {
@@ -206,6 +214,7 @@ fn wire(
         public_url: public_url.to_owned(),
         cors_origins: config.cors_origins.clone(),
         trust_forwarded_for: config.trust_forwarded_for,
+        log_requests: true,
         limits: config.limits.clone(),
     };
     let gateway = chatbot_gateway::wire(callees, door, None, Some(log), context)?;

@@ -79,8 +79,12 @@ pub const DOCUMENTS_PASSWORD_FILE: &str = "CHATBOT_DOCUMENTS_PASSWORD_FILE";
 pub const DOCUMENTS_TLS: &str = "CHATBOT_DOCUMENTS_TLS";
 /// Days that transcripts are kept in the document store; absent: as long as the conversation.
 pub const DOCUMENTS_RETENTION_DAYS: &str = "CHATBOT_DOCUMENTS_RETENTION_DAYS";
+/// Days that requests are kept in the document store; absent: 30.
+pub const DOCUMENTS_REQUEST_RETENTION_DAYS: &str = "CHATBOT_DOCUMENTS_REQUEST_RETENTION_DAYS";
+/// `true` where a document store keeps what was asked for: then the gateway tells of each request.
+pub const LOG_REQUESTS: &str = "CHATBOT_LOG_REQUESTS";
 
-/// `true` to let webhooks be at `http` addresses, too: for development.
+/// `true` to let webhooks be at `http` addresses, too.
 pub const WEBHOOKS_ALLOW_HTTP: &str = "CHATBOT_WEBHOOKS_ALLOW_HTTP";
 /// Networks (CIDR) that webhooks may be in although they are not part of the public internet, separated by commas.
 pub const WEBHOOKS_ALLOWED_NETWORKS: &str = "CHATBOT_WEBHOOKS_ALLOWED_NETWORKS";

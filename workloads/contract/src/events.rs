@@ -28,6 +28,8 @@ pub enum Topic {
     Events,
     /// Records of [`Topic::Events`] that a consumer could not handle, as they were; see [`dead`].
     DeadLetters,
+    /// Each record a [`Request`](crate::requests::Request) as JSON, its key the request's id (16 bytes).
+    Requests,
 }
 
 impl Topic {
@@ -37,6 +39,17 @@ impl Topic {
         match self {
             Self::Events => format!("{prefix}.events"),
             Self::DeadLetters => format!("{prefix}.dead-letters"),
+            Self::Requests => format!("{prefix}.requests"),
+        }
+    }
+
+    /// How many partitions it is made with.
+    #[must_use]
+    pub const fn partitions(self) -> i32 {
+        match self {
+            Self::Events => PARTITIONS,
+            Self::DeadLetters => 1,
+            Self::Requests => 3,
         }
     }
 }
@@ -52,6 +65,8 @@ pub enum Group {
     Archive,
     /// What makes messages to webhooks of them.
     Webhooks,
+    /// What brings requests into the document store.
+    Requests,
 }
 
 impl Group {
@@ -63,6 +78,17 @@ impl Group {
             Self::Replay => "replay",
             Self::Archive => "archive",
             Self::Webhooks => "webhooks",
+            Self::Requests => "requests",
+        }
+    }
+
+    /// What it reads.
+    #[must_use]
+    pub const fn topic(self) -> Topic {
+        match self {
+            Self::Readers | Self::Archive | Self::Webhooks => Topic::Events,
+            Self::Replay => Topic::DeadLetters,
+            Self::Requests => Topic::Requests,
         }
     }
 

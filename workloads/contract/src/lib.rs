@@ -11,6 +11,7 @@ pub mod kafka;
 pub mod mysql;
 pub mod redis;
 pub mod report;
+pub mod requests;
 
 use serde::{Deserialize, Serialize};
 

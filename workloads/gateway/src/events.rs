@@ -28,6 +28,7 @@ use moka::sync::Cache;
 use tokio::sync::{broadcast, watch};
 use uuid::Uuid;
 
+use crate::requests::Asker;
 use crate::{AppState, sse};
 
 /// Events that wait for one connection; a client that is slower is told to read again.
@@ -227,9 +228,11 @@ async fn shown(
 pub(crate) async fn stream(
     State(state): State<AppState>,
     request_id: RequestId,
+    asker: Asker,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let identity = state.tokens.identify(&headers).await?;
+    asker.is(identity.user);
     let events = state.events.ok_or_else(|| {
         ApiError::new(
             ErrorCode::NotFound,

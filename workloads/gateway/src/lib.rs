@@ -2,7 +2,7 @@
 //!
 //! It owns nothing durable: it checks who asks ([`tokens`]), passes requests on to the workload that
 //! owns their subject, keeps a client's turn alive while the process that answers it changes
-//! ([`turn`]), keeps everyone within limits ([`limit`]), and tells each user what is new ([`events`]).
+//! ([`turn`]), keeps everyone within limits ([`limit`]), tells each user what is new ([`events`]), and notes what was asked for.
 
 mod accounts;
 pub mod address;
@@ -12,6 +12,7 @@ pub mod events;
 pub mod limit;
 pub mod openapi;
 mod page;
+mod requests;
 mod socket;
 mod sse;
 mod stranger;
@@ -25,7 +26,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::FromRef;
 use axum::http::{HeaderName, HeaderValue, Method, header};
-use axum::middleware::{from_fn, map_response};
+use axum::middleware::{from_fn, from_fn_with_state, map_response};
 use axum::response::Response;
 use axum::routing::{any, get, post};
 use chatbot_api::{IDEMPOTENCY_KEY, LAST_EVENT_ID, REQUEST_ID};
@@ -46,6 +47,7 @@ use accounts::mailed;
 use address::Addresses;
 use events::Events;
 use limit::Limits;
+use requests::Requests;
 use tokens::Tokens;
 use turn::Turns;
 
@@ -89,6 +91,9 @@ pub struct Door {
     /// Whether every request comes through a load balancer that sets `X-Forwarded-For` itself.
     #[arg(long, env = environment::TRUST_FORWARDED_FOR, num_args = 0..=1, default_value_t = false, default_missing_value = "true", action = clap::ArgAction::Set)]
     pub trust_forwarded_for: bool,
+    /// Whether each request is told to the log of events, for analysis.
+    #[arg(long, env = environment::LOG_REQUESTS, num_args = 0..=1, default_value_t = false, default_missing_value = "true", action = clap::ArgAction::Set)]
+    pub log_requests: bool,
     /// The limits of users.
     #[command(flatten)]
     pub limits: limit::Config,
@@ -205,6 +210,7 @@ pub fn wire(
         public_url,
         cors_origins,
         trust_forwarded_for,
+        log_requests,
         limits,
     } = door;
     let cors = cors(&cors_origins)?;
@@ -232,11 +238,20 @@ pub fn wire(
         events: events.clone(),
         shutdown: context.shutdown.clone(),
     };
-    let mut router = router(state);
+    let noted = log.clone().filter(|_| log_requests);
+    let (noted, telling) = noted.map(|log| Requests::new(log, context)).unzip();
+    let mut interface = interface(state);
+    if let Some(noted) = noted {
+        interface = interface.layer(from_fn_with_state(noted, requests::note));
+    }
+    let mut router = public(interface);
     if let Some(cors) = cors {
         router = router.layer(cors);
     }
-    let service = Service::new(router).background("key set", tokens.follow(gate));
+    let mut service = Service::new(router).background("key set", tokens.follow(gate));
+    if let Some(telling) = telling {
+        service = service.background("requests", telling.run());
+    }
     Ok(match log.zip(events) {
         Some((log, events)) => {
             let consumed = Consumed::new(&context.metrics);
@@ -248,6 +263,11 @@ pub fn wire(
 
 /// All routes.
 pub fn router(state: AppState) -> Router {
+    public(interface(state))
+}
+
+/// The routes of the interface.
+fn interface(state: AppState) -> Router {
     Router::new()
         .route("/v1/auth/register", post(accounts::register))
         .route("/v1/auth/login", post(accounts::login))
@@ -292,6 +312,11 @@ pub fn router(state: AppState) -> Router {
         .route("/.well-known/jwks.json", get(accounts::jwks))
         .with_state(state)
         .layer(from_fn(limit::headers::show))
+}
+
+/// The interface, its description and the page.
+fn public(interface: Router) -> Router {
+    interface
         // What belongs to one user is kept by no cache between.
         .layer(map_response(private))
         .route("/openapi.json", get(openapi::serve))

@@ -11,6 +11,7 @@ use chatbot_runtime::error::ApiError;
 use chatbot_runtime::request_id::RequestId;
 
 use crate::AppState;
+use crate::requests::Asker;
 
 /// The subprotocol.
 const PROTOCOL: &str = "chatbot.v1";
@@ -24,6 +25,7 @@ const LARGEST: usize = chatbot_runtime::layers::BODY_LIMIT;
 pub(crate) async fn upgrade(
     State(state): State<AppState>,
     request_id: RequestId,
+    asker: Asker,
     upgrade: Result<WebSocketUpgrade, axum::extract::ws::rejection::WebSocketUpgradeRejection>,
 ) -> Result<Response, ApiError> {
     let mut upgrade =
@@ -41,6 +43,9 @@ pub(crate) async fn upgrade(
         Some(token) => Some(state.tokens.verify(token).await?),
         None => None,
     };
+    if let Some(identity) = &identity {
+        asker.is(identity.user);
+    }
     if offered.iter().any(|protocol| protocol == PROTOCOL) {
         upgrade.set_selected_protocol(HeaderValue::from_static(PROTOCOL));
     }

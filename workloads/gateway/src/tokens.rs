@@ -23,6 +23,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::limit::{Limits, Shown};
+use crate::requests::Asker;
 
 /// Time between two fetches of the key set.
 const CALM: Duration = Duration::from_secs(60);
@@ -221,6 +222,8 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let identity = Tokens::from_ref(state).identify(&parts.headers).await?;
+        let Ok(asker) = Asker::from_request_parts(parts, state).await;
+        asker.is(identity.user);
         let Ok(shown) = Shown::from_request_parts(parts, state).await;
         Limits::from_ref(state)
             .request(identity.user, &shown)

@@ -189,6 +189,8 @@ impl IntoResponse for ApiError {
             error: self.detail(),
         });
         let mut response = (self.status(), body).into_response();
+        // For layers that note how a request went.
+        response.extensions_mut().insert(self.code);
         let headers = response.headers_mut();
         if let Some(retry) = self.should_retry() {
             headers.insert(

@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 
 pub use consume::{Consumed, consume};
 pub(crate) use durable::DurableNumbers;
-pub use durable::{Durable, Handler};
+pub use durable::{Durable, Handler, Payload};
 pub use in_process::InProcessLog;
 pub use kafka::{Config as KafkaConfig, KafkaLog, Mechanism, Replayed, Settings as KafkaSettings};
 

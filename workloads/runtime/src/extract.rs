@@ -4,7 +4,7 @@ mod idempotency;
 mod last_event;
 
 use axum::body::Bytes;
-use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
+use axum::extract::rejection::{BytesRejection, PathRejection};
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
@@ -50,14 +50,8 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
 pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-        let path = error.path().to_string();
         let message = format!("the JSON cannot be read: {}", error.inner());
-        let error = ApiError::new(ErrorCode::InvalidRequest, message);
-        if path == "." {
-            error
-        } else {
-            error.param(path)
-        }
+        located(message, error.path())
     })?;
     deserializer.end().map_err(|error| {
         ApiError::new(
@@ -68,16 +62,27 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     Ok(value)
 }
 
+/// 400, with the field where the mistake is in one.
+fn located(message: String, path: &serde_path_to_error::Path) -> ApiError {
+    let error = ApiError::new(ErrorCode::InvalidRequest, message);
+    match path.to_string() {
+        whole if whole == "." => error,
+        field => error.param(field),
+    }
+}
+
 impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        axum::extract::Query::from_request_parts(parts, state)
-            .await
-            .map(|axum::extract::Query(value)| Self(value))
-            .map_err(|rejection: QueryRejection| {
-                ApiError::new(ErrorCode::InvalidRequest, rejection.body_text())
-            })
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let query = parts.uri.query().unwrap_or_default();
+        let pairs = url::form_urlencoded::parse(query.as_bytes());
+        let query = serde_urlencoded::Deserializer::new(pairs);
+        let read = serde_path_to_error::deserialize(query);
+        read.map(Self).map_err(|error| {
+            let message = format!("the query cannot be read: {}", error.inner());
+            located(message, error.path())
+        })
     }
 }
 

@@ -18,7 +18,6 @@ use tracing::Instrument as _;
 
 use crate::context::Context;
 use crate::error::ApiError;
-use crate::metrics::Running;
 use crate::request_id::RequestId;
 
 /// Largest body of a request, in bytes: the longest message in its widest encoding, and room.
@@ -84,10 +83,15 @@ async fn observe(State(context): State<Context>, mut request: Request, next: Nex
     {
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
+    hold(response, running)
+}
+
+/// Keeps a value until the end of the answer, or until nobody reads it any more.
+pub fn hold(response: Response, value: impl Send + Unpin + 'static) -> Response {
     response.map(|body| {
-        Body::new(Measured {
+        Body::new(Holding {
             body,
-            _running: running,
+            _value: value,
         })
     })
 }
@@ -102,13 +106,13 @@ fn panicked(panic: Box<dyn Any + Send>) -> Response {
     ApiError::defect().into_response()
 }
 
-/// A body whose request counts as running until its end.
-struct Measured {
+/// A body with a value that lives as long.
+struct Holding<T> {
     body: Body,
-    _running: Running,
+    _value: T,
 }
 
-impl HttpBody for Measured {
+impl<T: Unpin> HttpBody for Holding<T> {
     type Data = Bytes;
     type Error = axum::Error;
 

@@ -186,6 +186,7 @@ impl<S: Source, D: Documents> Archive<S, D> {
 }
 
 impl<S: Source, D: Documents> Handler for Archive<S, D> {
+    type Item = Event;
     type Error = Error;
 
     async fn handle(&self, events: &[Event]) -> Result<(), Error> {

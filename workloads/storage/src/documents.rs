@@ -1,6 +1,6 @@
-//! The port to the document store: transcripts for analysis, and numbers of each day and model.
+//! The port to the document store: transcripts for analysis, numbers of each day and model, and what was asked for.
 //!
-//! Everything here is made from the relational store and can be made again from it: a transcript has
+//! Everything but the requests is made from the relational store and can be made again from it: a transcript has
 //! the id of its message, so that writing it twice changes nothing, and numbers are computed from the
 //! transcripts that are there, never counted up. The content of a transcript is the sealed bytes of
 //! the message: a deletion of the user's data key reaches it, too.
@@ -11,6 +11,7 @@ mod rows;
 mod sqlite;
 
 use chatbot_api::turns::Usage;
+use chatbot_contract::requests::Request;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -156,6 +157,20 @@ pub trait Documents: Send + Sync + 'static {
 
     /// Gives all numbers, in order of day and model.
     fn numbers(&self) -> impl Future<Output = Result<Vec<DayNumbers>, Error>> + Send;
+
+    /// Writes requests over what is there with their ids.
+    fn note(
+        &self,
+        requests: &[Request],
+        retention: Retention,
+    ) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// Gives requests from a time on, in order of time.
+    fn requests(
+        &self,
+        from: Timestamp,
+        limit: u32,
+    ) -> impl Future<Output = Result<Vec<Request>, Error>> + Send;
 
     /// Removes what has expired, where the store does not do it by itself.
     fn expire(&self, now: Timestamp) -> impl Future<Output = Result<(), Error>> + Send;

@@ -5,7 +5,7 @@
 //! conversation's row; the effect of an idempotency key is in the same transaction as the key, and
 //! so is the event that tells of it ([`store::outbox`]), which the [`relay`] hands to Kafka, or to the log of the one process.
 //! The [`archive`] follows that log and keeps transcripts in the document store ([`documents`]).
-//! [`webhooks`] follows that log, and tells endpoints of users.
+//! [`webhooks`] follows that log, and tells endpoints of users; [`requests`] keeps what was asked for.
 
 pub mod archive;
 pub mod cache;
@@ -15,6 +15,7 @@ pub mod documents;
 pub mod http;
 pub mod recent;
 pub mod relay;
+pub mod requests;
 pub mod service;
 pub mod store;
 mod usage;
@@ -25,7 +26,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chatbot_contract::environment;
-use chatbot_contract::events::Group;
+use chatbot_contract::events::{Group, Topic};
 use chatbot_runtime::auth::{InternalAuth, InternalAuthConfig};
 use chatbot_runtime::config::{ConfigError, secret_json};
 use chatbot_runtime::context::Context;
@@ -40,9 +41,10 @@ use sqlx::migrate::Migrator;
 use archive::Archive;
 use cache::Cache;
 use crypto::Ring;
-use documents::{Documents, MongoDocuments, Settings};
+use documents::{Documents, MongoDocuments, Retention, Settings};
 use http::AppState;
 use relay::Relay;
+use requests::Requests;
 use service::Conversations;
 use store::deliveries::DeliveryStore;
 use store::outbox::Outbox;
@@ -135,8 +137,10 @@ pub fn service(config: Config, context: &Context) -> Result<Service, ConfigError
         .clone()
         .map(|redis| Cache::new(redis, &context.metrics));
     let archive = documents
-        .map(|settings| archive_of(store.clone(), &settings))
+        .as_ref()
+        .map(|settings| archive_of(store.clone(), settings))
         .transpose()?;
+    let kept = documents.map(|settings| settings.request_retention);
     let documents = archive.as_ref().map(|archive| archive.documents().clone());
     let parts = Parts {
         store: store.clone(),
@@ -152,11 +156,17 @@ pub fn service(config: Config, context: &Context) -> Result<Service, ConfigError
     let service = match (kafka, archive) {
         (Some(kafka), archive) => {
             let log = Arc::new(kafka.clone());
-            let service = match archive {
-                Some(archive) => archiving(service, archive, log, context),
+            let mut topics = vec![Topic::Events, Topic::DeadLetters];
+            let service = match archive.zip(kept) {
+                Some((archive, kept)) => {
+                    topics.push(Topic::Requests);
+                    let service =
+                        keeping_requests(service, archive.clone(), kept, log.clone(), context);
+                    archiving(service, archive, log, context)
+                }
                 None => service,
             };
-            relaying_to_kafka(service, store, kafka, context)
+            relaying_to_kafka(service, store, kafka, topics, context)
         }
         // Events have no other reader then: they go from the outbox to the archive in this process.
         (None, Some(archive)) => {
@@ -299,14 +309,36 @@ pub fn archiving<S: Source + Clone, D: Documents + Clone>(
         .background("archive's numbers", async move { keeping.keep().await })
 }
 
+/// Adds what keeps the requests that `log` tells, as long as `retention` says, beside `archive`. A log inside this
+/// process must have it before anything is appended.
+pub fn keeping_requests<S: Source, D: Documents + Clone>(
+    service: Service,
+    archive: Archive<S, D>,
+    retention: Retention,
+    log: Arc<dyn EventLog>,
+    context: &Context,
+) -> Service {
+    let durable = Durable::new(log, Group::Requests, context);
+    service.background("requests", async move {
+        archive.prepare().await;
+        let documents = archive.documents().clone();
+        let requests = Requests {
+            documents,
+            retention,
+        };
+        durable.run(requests).await;
+    })
+}
+
 fn relaying_to_kafka(
     service: Service,
     store: MysqlStore,
     kafka: KafkaLog,
+    topics: Vec<Topic>,
     context: &Context,
 ) -> Service {
     let (health, watched, made) = (context.health.clone(), kafka.clone(), kafka.clone());
-    let topics = async move { made.make_topics().await };
+    let topics = async move { made.make_topics(&topics).await };
     relaying(service, store, Arc::new(kafka), topics, context)
         .background("Kafka watch", async move {
             watched.watch(|seen| health.report(seen)).await

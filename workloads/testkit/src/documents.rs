@@ -67,7 +67,15 @@ impl Documents {
     /// # Errors
     /// Fails when there are no programs to run, or when they do not start.
     pub async fn start() -> Result<Self, Error> {
-        let process = Process::start().await?;
+        Self::start_with("").await
+    }
+
+    /// Starts one whose PostgreSQL has these lines of settings, too; they count more than those of tests.
+    ///
+    /// # Errors
+    /// Fails when there are no programs to run, or when they do not start.
+    pub async fn start_with(settings: &str) -> Result<Self, Error> {
+        let process = Process::start(settings).await?;
         let documents = Self { process };
         documents.answers().await?;
         Ok(documents)

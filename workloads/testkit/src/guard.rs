@@ -111,7 +111,10 @@ impl Account {
 }
 
 /// A port that was free a moment ago, for servers that cannot be asked to choose one themselves.
-pub(crate) fn free_port() -> std::io::Result<u16> {
+///
+/// # Errors
+/// Fails when the system has none.
+pub fn free_port() -> std::io::Result<u16> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 

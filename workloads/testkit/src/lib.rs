@@ -1,6 +1,7 @@
 //! For tests only: real servers, the stand-ins for Groq and MongoDB, people who use a system and what they may expect.
 
 pub mod api;
+pub mod deployment;
 pub mod documents;
 pub mod groq;
 mod guard;

@@ -1,6 +1,6 @@
 //! The receiver of webhooks for tests: a real HTTP server that keeps what it gets, and answers what a test wants.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
@@ -88,7 +88,15 @@ impl Receiver {
     /// # Errors
     /// There is no free port.
     pub async fn start(act: Act) -> std::io::Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        Self::start_at(IpAddr::V4(Ipv4Addr::LOCALHOST), act).await
+    }
+
+    /// Starts one at a free port of an address of this machine.
+    ///
+    /// # Errors
+    /// The machine does not have the address, or there is no free port.
+    pub async fn start_at(address: IpAddr, act: Act) -> std::io::Result<Self> {
+        let listener = TcpListener::bind((address, 0)).await?;
         let address = listener.local_addr()?;
         let seen = Seen {
             act: Arc::new(Mutex::new(act)),

@@ -53,6 +53,8 @@ pub(super) fn environment(facts: &Facts, workload: Workload) -> Result<Environme
                 builder.set(variable, url(facts, peer));
             }
             gateway(&facts.spec.gateway, &mut builder);
+            let keeps = facts.spec.documents.none.is_none() && facts.spec.kafka.none.is_none();
+            builder.set(names_of::LOG_REQUESTS, keeps.to_string());
         }
         Workload::Chat => {
             builder.set(names_of::STORAGE_URL, url(facts, Workload::Storage));
@@ -89,6 +91,7 @@ fn documents(facts: &Facts, builder: &mut Builder) -> Result<(), Problem> {
         database,
         tls,
         retention_days,
+        request_retention_days,
         account,
     }) = Documents::of(facts)?
     else {
@@ -102,6 +105,9 @@ fn documents(facts: &Facts, builder: &mut Builder) -> Result<(), Problem> {
     builder.set(names_of::DOCUMENTS_TLS, tls.to_string());
     if let Some(days) = retention_days {
         builder.set(names_of::DOCUMENTS_RETENTION_DAYS, days.to_string());
+    }
+    if let Some(days) = request_retention_days {
+        builder.set(names_of::DOCUMENTS_REQUEST_RETENTION_DAYS, days.to_string());
     }
     let password = names_of::DOCUMENTS_PASSWORD_FILE;
     builder.account(names_of::DOCUMENTS_USER, password, account);
@@ -265,7 +271,10 @@ fn user(spec: &UserSpec, builder: &mut Builder) -> Result<(), Problem> {
 }
 
 fn webhooks(spec: &WebhooksSpec, builder: &mut Builder) -> Result<(), Problem> {
-    let WebhooksSpec { allowed_networks } = spec;
+    let WebhooksSpec {
+        allowed_networks,
+        allow_http,
+    } = spec;
     let mut networks = Vec::with_capacity(allowed_networks.len());
     for text in allowed_networks {
         let network: IpNet = text.parse().map_err(|_| {
@@ -276,7 +285,10 @@ fn webhooks(spec: &WebhooksSpec, builder: &mut Builder) -> Result<(), Problem> {
         })?;
         networks.push(network.to_string());
     }
-    builder.set(names_of::WEBHOOKS_ALLOWED_NETWORKS, networks.join(","));
+    if !networks.is_empty() {
+        builder.set(names_of::WEBHOOKS_ALLOWED_NETWORKS, networks.join(","));
+    }
+    builder.set(names_of::WEBHOOKS_ALLOW_HTTP, allow_http.to_string());
     Ok(())
 }
 

@@ -269,17 +269,19 @@ fn storage_alone_knows_where_webhooks_may_be() {
     let spec = |network| {
         json!({
             "llm": {"provider": "Echo"},
-            "webhooks": {"allowedNetworks": ["10.20.0.0/16", network]},
+            "webhooks": {"allowedNetworks": ["10.20.0.0/16", network], "allowHttp": true},
         })
     };
     let allowed = facts(spec("fd00:20::/32"));
     for workload in Workload::ALL {
         let container = container(&built(workload, &allowed));
         let networks = variable(&container, "CHATBOT_WEBHOOKS_ALLOWED_NETWORKS");
+        let http = variable(&container, "CHATBOT_WEBHOOKS_ALLOW_HTTP");
         if workload == Workload::Storage {
             assert_eq!(networks, "10.20.0.0/16,fd00:20::/32");
+            assert_eq!(http, "true");
         } else {
-            assert_eq!(networks, Value::Null, "{workload}");
+            assert_eq!((networks, http), (Value::Null, Value::Null), "{workload}");
         }
     }
     let storage = WorkloadComponent(Workload::Storage);

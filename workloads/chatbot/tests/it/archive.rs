@@ -1,20 +1,24 @@
 //! The archive of a whole system, with the document store killed in between.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use chatbot_api::conversations::{MessageOut, Page};
 use chatbot_api::error::{ErrorCode, ErrorOut};
 use chatbot_api::usage::UsageOut;
+use chatbot_contract::events::Topic;
 use chatbot_contract::report::{DependencyName, DependencyState};
 use chatbot_contract::{Workload, paths};
+use chatbot_testkit::deployment::{Deployment, PAUSE};
 use chatbot_testkit::documents::Documents;
 use chatbot_testkit::kafka::Kafka;
 use mongodb::bson::doc;
 use reqwest::Method;
+use uuid::Uuid;
 
 use crate::Person;
-use crate::deployment::Deployment;
-use crate::process::PAUSE;
+use crate::deployment;
+use crate::events::{log, metric, tell_again};
 
 async fn turns(person: &Person<'_>) -> u64 {
     let usage: UsageOut = person.get("/v1/usage").await;
@@ -23,6 +27,15 @@ async fn turns(person: &Person<'_>) -> u64 {
 
 async fn until_used(person: &Person<'_>, number: u64) {
     while turns(person).await != number {
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// Waits until storage's process has archived so many events.
+async fn until_archived(deployment: &Deployment, events: f64) {
+    let name = "events_group_handled_total";
+    let labels = ",group=\"archive\"";
+    while metric(deployment, name, labels).await < Some(events) {
         tokio::time::sleep(PAUSE).await;
     }
 }
@@ -36,7 +49,7 @@ async fn refusal(person: &Person<'_>, path: &str) -> (u16, ErrorOut) {
 async fn usage_follows_what_was_said_and_a_killed_document_store_holds_up_nobody() {
     let documents = Arc::new(Documents::start().await.unwrap());
     let kafka = Kafka::shared().await.unwrap();
-    let deployment = Deployment::start_with_documents(Some(kafka), Arc::clone(&documents)).await;
+    let deployment = deployment::start_with_documents(Some(kafka), Arc::clone(&documents)).await;
     let ada = Person::register(&deployment, "ada@example.org").await;
     let bob = Person::register(&deployment, "bob@example.org").await;
     let first = ada.say("hello").await;
@@ -52,7 +65,7 @@ async fn usage_follows_what_was_said_and_a_killed_document_store_holds_up_nobody
     documents.kill();
     let seen =
         |state| deployment.wait_until_seen(Workload::Storage, DependencyName::Documents, state);
-    seen(DependencyState::Unreachable).await;
+    seen(DependencyState::Unreachable).await.unwrap();
     ada.say("meanwhile").await;
     let (status, refused) = refusal(&ada, "/v1/usage").await;
     assert_eq!(
@@ -64,16 +77,18 @@ async fn usage_follows_what_was_said_and_a_killed_document_store_holds_up_nobody
 
     documents.start_again().await.unwrap();
     until_used(&ada, 2).await;
-    seen(DependencyState::Ok).await;
+    seen(DependencyState::Ok).await.unwrap();
 
     let path = format!("/v1/conversations/{}", first.message.conversation_id);
     ada.ask(Method::DELETE, &path).send().await.unwrap();
     until_used(&ada, 1).await;
     let (status, refused) = refusal(&ada, "/v1/usage?from=2026-02-30").await;
     assert_eq!(
-        (status, refused.error.code),
-        (400, ErrorCode::InvalidRequest)
+        (status, refused.error.param.as_deref()),
+        (400, Some("from"))
     );
+    let message = refused.error.message;
+    assert!(message.contains("write it as 2026-11-01"), "{message}");
     let (status, refused) = refusal(&ada, "/v1/usage?from=2026-02-02&to=2026-02-01").await;
     assert_eq!(
         (status, refused.error.param.as_deref()),
@@ -82,20 +97,90 @@ async fn usage_follows_what_was_said_and_a_killed_document_store_holds_up_nobody
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_group_goes_on_that_died_together_with_its_broker() {
+    let documents = Arc::new(Documents::start().await.unwrap());
+    let kafka = Arc::new(Kafka::start().await.unwrap());
+    let mut deployment =
+        deployment::start_with_documents(Some(Arc::clone(&kafka)), documents).await;
+    Person::register(&deployment, "ada@example.org")
+        .await
+        .say("before")
+        .await;
+    until_archived(&deployment, 2.0).await;
+
+    kafka.kill();
+    deployment.crash(Workload::Storage).await.unwrap();
+    Person::register(&deployment, "bob@example.org")
+        .await
+        .say("meanwhile")
+        .await;
+    kafka.start_again().await.unwrap();
+    // The broker waits 10 s for the dead member; a member that is slow to hear of it takes minutes.
+    let archived = until_archived(&deployment, 2.0);
+    let within = tokio::time::timeout(Duration::from_secs(60), archived).await;
+    within.expect("the group goes on when the broker has given its dead member up");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_are_kept_once_though_kafka_was_away_and_its_topic_is_told_again() {
+    let documents = Arc::new(Documents::start().await.unwrap());
+    let kafka = Arc::new(Kafka::start().await.unwrap());
+    let deployment =
+        deployment::start_with_documents(Some(Arc::clone(&kafka)), Arc::clone(&documents)).await;
+    let ada = Person::register(&deployment, "ada@example.org").await;
+    let turn = ada.say("the secret of the crab").await;
+    kafka.kill();
+    let conversation = turn.message.conversation_id;
+    let (status, _) = refusal(&ada, &format!("/v1/conversations/{}", Uuid::nil())).await;
+    assert_eq!(status, 404);
+    kafka.start_again().await.unwrap();
+    let requests = documents.collection("chatbot", "requests").unwrap();
+    let count = async |filter| requests.count_documents(filter).await.unwrap();
+    // A registration, a turn, and what was not there.
+    while count(doc! {}).await < 3 {
+        tokio::time::sleep(PAUSE).await;
+    }
+    let route = "/v1/conversations/{conversation_id}";
+    let missing = doc! {"route": route, "status": 404, "error": "not_found", "method": "GET"};
+    assert_eq!(count(missing).await, 1);
+    assert_eq!(count(doc! {"route": "/v1/chat", "status": 200}).await, 1);
+    assert_eq!(count(doc! {"user_id": null}).await, 1, "the registration");
+
+    let topic = log(&deployment, &kafka).topic(Topic::Requests);
+    tell_again(&deployment, &kafka, Topic::Requests).await;
+    let told = kafka.records(&topic).await.unwrap().len();
+    let labels = ",group=\"requests\"";
+    let handled = async || metric(&deployment, "events_group_handled_total", labels).await;
+    #[expect(clippy::cast_precision_loss, reason = "a few")]
+    while handled().await < Some(told as f64) {
+        tokio::time::sleep(PAUSE).await;
+    }
+    assert_eq!(count(doc! {}).await, 3);
+    let text = format!("{:?}", kafka.records(&topic).await.unwrap());
+    assert!(!text.contains("crab") && !text.contains(&conversation.to_string()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_lost_archive_is_made_again_from_the_database() {
     let documents = Arc::new(Documents::start().await.unwrap());
     // Without a Kafka the archive is fed from the outbox.
-    let deployment = Deployment::start_with_documents(None, Arc::clone(&documents)).await;
+    let deployment = deployment::start_with_documents(None, Arc::clone(&documents)).await;
     let ada = Person::register(&deployment, "ada@example.org").await;
     let turn = ada.say("hello").await;
     until_used(&ada, 1).await;
-    let mut verified = deployment.documents("verify", &[]);
-    assert!(verified.ended().await.success(), "{}", verified.errors());
+    let mut verified = deployment.documents("verify", &[]).unwrap();
+    assert!(
+        verified.ended().await.unwrap().success(),
+        "{}",
+        verified.errors()
+    );
 
     let transcripts = documents.collection("chatbot", "transcripts").unwrap();
     transcripts.delete_many(doc! {}).await.unwrap();
-    let mut verified = deployment.documents("verify", &["--patience-seconds", "0"]);
-    assert_eq!(verified.ended().await.code(), Some(1));
+    let mut verified = deployment
+        .documents("verify", &["--patience-seconds", "0"])
+        .unwrap();
+    assert_eq!(verified.ended().await.unwrap().code(), Some(1));
     let conversation = turn.message.conversation_id;
     let missing = format!("message 2 of conversation {conversation} is missing in the archive");
     assert!(
@@ -104,11 +189,21 @@ async fn a_lost_archive_is_made_again_from_the_database() {
         verified.errors()
     );
 
-    let mut rebuilt = deployment.documents("rebuild", &[]);
-    assert!(rebuilt.ended().await.success(), "{}", rebuilt.errors());
+    let mut rebuilt = deployment.documents("rebuild", &[]).unwrap();
+    assert!(
+        rebuilt.ended().await.unwrap().success(),
+        "{}",
+        rebuilt.errors()
+    );
     assert_eq!(turns(&ada).await, 1);
-    let mut verified = deployment.documents("verify", &["--patience-seconds", "0"]);
-    assert!(verified.ended().await.success(), "{}", verified.errors());
+    let mut verified = deployment
+        .documents("verify", &["--patience-seconds", "0"])
+        .unwrap();
+    assert!(
+        verified.ended().await.unwrap().success(),
+        "{}",
+        verified.errors()
+    );
     // The database is as it was.
     let path = format!("/v1/conversations/{conversation}/messages");
     let messages: Page<MessageOut> = ada.get(&path).await;
@@ -117,15 +212,15 @@ async fn a_lost_archive_is_made_again_from_the_database() {
 
 #[tokio::test]
 async fn a_system_without_a_document_store_says_that_it_counts_no_usage() {
-    let deployment = Deployment::start().await;
+    let deployment = deployment::start().await;
     let ada = Person::register(&deployment, "ada@example.org").await;
     let (status, refused) = refusal(&ada, "/v1/usage").await;
     assert_eq!(
         (status, refused.error.code),
         (501, ErrorCode::NotConfigured)
     );
-    let mut verified = deployment.documents("verify", &[]);
-    assert!(!verified.ended().await.success());
+    let mut verified = deployment.documents("verify", &[]).unwrap();
+    assert!(!verified.ended().await.unwrap().success());
     assert!(
         verified.errors().contains("CHATBOT_DOCUMENTS_HOSTS"),
         "{}",

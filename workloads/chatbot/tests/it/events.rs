@@ -10,6 +10,7 @@ use chatbot_contract::events::{Event, Kind, Topic};
 use chatbot_contract::paths;
 use chatbot_contract::report::{DependencyName, DependencyState};
 use chatbot_runtime::events::{EventLog as _, KafkaLog, KafkaSettings, Mechanism, Record};
+use chatbot_testkit::deployment::{Deployment, PAUSE};
 use chatbot_testkit::history::load::{self, Options};
 use chatbot_testkit::history::summary::Summary;
 use chatbot_testkit::history::{read, verify};
@@ -19,8 +20,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::Person;
-use crate::deployment::Deployment;
-use crate::process::PAUSE;
+use crate::deployment;
 
 /// How often Kafka and storage are killed under load.
 const ROUNDS: u32 = 2;
@@ -67,7 +67,7 @@ impl Listening {
 }
 
 /// The log that the deployment uses, as one more client.
-fn log(deployment: &Deployment, kafka: &Kafka) -> KafkaLog {
+pub(crate) fn log(deployment: &Deployment, kafka: &Kafka) -> KafkaLog {
     KafkaLog::new(KafkaSettings {
         bootstrap_servers: kafka.address(),
         user: kafka::USER.to_owned(),
@@ -79,39 +79,44 @@ fn log(deployment: &Deployment, kafka: &Kafka) -> KafkaLog {
     .unwrap()
 }
 
-/// Appends every event of the topic once more.
-pub(crate) async fn tell_again(deployment: &Deployment, kafka: &Kafka) {
+/// Appends every record of the topic once more.
+pub(crate) async fn tell_again(deployment: &Deployment, kafka: &Kafka, topic: Topic) {
     let log = log(deployment, kafka);
-    let told = kafka.records(&log.topic(Topic::Events)).await.unwrap();
+    let told = kafka.records(&log.topic(topic)).await.unwrap();
     let again = told.into_iter().map(|record| Record {
         key: record.key,
         payload: record.payload,
         headers: Vec::new(),
     });
-    for result in log.append(Topic::Events, again.collect()).await {
+    for result in log.append(topic, again.collect()).await {
         result.unwrap();
     }
 }
 
 async fn number(deployment: &Deployment, name: &str) -> f64 {
+    metric(deployment, name, "").await.unwrap()
+}
+
+/// One of storage's numbers, if it is there: the labels are those after the workload's name.
+pub(crate) async fn metric(deployment: &Deployment, name: &str, labels: &str) -> Option<f64> {
     let url = deployment.admin(Workload::Storage, paths::METRICS);
     let text = reqwest::get(url).await.unwrap().text().await.unwrap();
-    let line = format!("chatbot_{name}{{workload=\"storage\"}} ");
+    let line = format!("chatbot_{name}{{workload=\"storage\"{labels}}} ");
     text.lines()
         .find_map(|found| found.strip_prefix(&line)?.parse().ok())
-        .unwrap()
 }
 
 async fn wait_until_kafka_is(deployment: &Deployment, state: DependencyState) {
     deployment
         .wait_until_seen(Workload::Storage, DependencyName::Kafka, state)
-        .await;
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
 async fn a_second_connection_sees_a_turn_and_another_person_does_not() {
     let kafka = Kafka::shared().await.unwrap();
-    let deployment = Deployment::start_with_kafka(Arc::clone(&kafka)).await;
+    let deployment = deployment::start_with_kafka(Arc::clone(&kafka)).await;
     let ada = Person::register(&deployment, "ada@example.org").await;
     let bob = Person::register(&deployment, "bob@example.org").await;
     let (mut of_ada, mut of_bob) = (Listening::start(&ada).await, Listening::start(&bob).await);
@@ -120,7 +125,7 @@ async fn a_second_connection_sees_a_turn_and_another_person_does_not() {
     assert_eq!(of_ada.content().await, "You said: hello");
 
     // The whole topic again: nobody sees anything twice.
-    tell_again(&deployment, &kafka).await;
+    tell_again(&deployment, &kafka, Topic::Events).await;
     bob.say("I am bob").await;
     assert_eq!(of_bob.content().await, "I am bob");
     let path = format!("/v1/conversations/{}", turn.message.conversation_id);
@@ -135,7 +140,7 @@ async fn a_second_connection_sees_a_turn_and_another_person_does_not() {
 #[tokio::test]
 async fn without_kafka_people_talk_on_and_are_told_later() {
     let kafka = Arc::new(Kafka::start().await.unwrap());
-    let deployment = Deployment::start_with_kafka(Arc::clone(&kafka)).await;
+    let deployment = deployment::start_with_kafka(Arc::clone(&kafka)).await;
     let ada = Person::register(&deployment, "ada@example.org").await;
     let mut listening = Listening::start(&ada).await;
     ada.say("before").await;
@@ -162,7 +167,7 @@ async fn without_kafka_people_talk_on_and_are_told_later() {
 
 #[tokio::test]
 async fn a_system_without_kafka_says_that_it_tells_no_events() {
-    let deployment = Deployment::start().await;
+    let deployment = deployment::start().await;
     let ada = Person::register(&deployment, "ada@example.org").await;
     let refused = ada.ask(Method::GET, "/v1/events").send().await.unwrap();
     assert_eq!(refused.status(), 404);
@@ -171,7 +176,7 @@ async fn a_system_without_kafka_says_that_it_tells_no_events() {
 #[tokio::test]
 async fn crashes_of_kafka_and_storage_under_load_lose_double_and_reorder_no_event() {
     let kafka = Arc::new(Kafka::start().await.unwrap());
-    let mut deployment = Deployment::start_with_kafka(Arc::clone(&kafka)).await;
+    let mut deployment = deployment::start_with_kafka(Arc::clone(&kafka)).await;
     let mut options = Options::new(deployment.url("").parse().unwrap(), 4);
     options.pause = Duration::from_millis(250);
     let topic = log(&deployment, &kafka).topic(Topic::Events);
@@ -180,20 +185,20 @@ async fn crashes_of_kafka_and_storage_under_load_lose_double_and_reorder_no_even
         for _ in 0..ROUNDS {
             let told = kafka.records(&topic).await.unwrap().len();
             kafka.kill();
-            deployment.crash(Workload::Storage).await;
+            deployment.crash(Workload::Storage).await.unwrap();
             kafka.start_again().await.unwrap();
             // Somebody is at work again, and is hit by the next round.
             while kafka.records(&topic).await.unwrap().len() <= told {
                 tokio::time::sleep(PAUSE).await;
             }
-            deployment.crash(Workload::Storage).await;
+            deployment.crash(Workload::Storage).await.unwrap();
         }
         stop.cancel();
     };
     let (ran, ()) = tokio::join!(load::run(&options, stop.clone()), crashing);
     let mut ran = ran.unwrap();
     for workload in Workload::ALL {
-        deployment.wait_until_ready(workload).await;
+        deployment.wait_until_ready(workload).await.unwrap();
     }
     let readable = read::everything(&mut ran.clients).await.unwrap();
     let summary = Summary::new(&ran.history, verify::verify(&ran.history, &readable));
@@ -253,7 +258,7 @@ fn as_consumers_see_it(records: Vec<kafka::Record>) -> (usize, HashMap<Uuid, Vec
 #[tokio::test]
 async fn a_dead_letter_is_put_back_by_hand() {
     let kafka = Kafka::shared().await.unwrap();
-    let deployment = Deployment::start_with_kafka(Arc::clone(&kafka)).await;
+    let deployment = deployment::start_with_kafka(Arc::clone(&kafka)).await;
     let ada = Person::register(&deployment, "ada@example.org").await;
     let mut listening = Listening::start(&ada).await;
     let log = log(&deployment, &kafka);
@@ -276,8 +281,12 @@ async fn a_dead_letter_is_put_back_by_hand() {
     ada.say("hello").await;
     assert_eq!(listening.content().await, "hello");
 
-    let mut replay = deployment.replay();
-    assert!(replay.ended().await.success(), "{}", replay.errors());
+    let mut replay = deployment.replay().unwrap();
+    assert!(
+        replay.ended().await.unwrap().success(),
+        "{}",
+        replay.errors()
+    );
     let events = kafka.records(&log.topic(Topic::Events)).await.unwrap();
     let broken = events.iter().filter(|record| record.payload == b"no event");
     assert_eq!(broken.count(), 2);

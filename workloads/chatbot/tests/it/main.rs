@@ -5,7 +5,6 @@ mod archive;
 mod deployment;
 mod events;
 mod mails;
-mod process;
 mod redis;
 mod standalone;
 mod webhooks;
@@ -15,14 +14,13 @@ use chatbot_api::conversations::{ConversationOut, MessageOut, Page};
 use chatbot_api::turns::{TurnEvent, TurnOut};
 use chatbot_contract::Workload;
 use chatbot_contract::report::{DependencyName, DependencyState, Report};
+use chatbot_testkit::deployment::{Deployment, PAUSE};
 use chatbot_testkit::history::load::{self, Options};
 use chatbot_testkit::history::summary::Summary;
 use chatbot_testkit::history::{read, verify};
 use reqwest::Method;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
-
-use deployment::Deployment;
 
 /// Someone who has registered.
 struct Person<'a> {
@@ -131,7 +129,7 @@ fn end(events: &[TurnEvent]) -> (TurnOut, String) {
 
 #[tokio::test]
 async fn a_person_registers_asks_reads_and_deletes() {
-    let deployment = Deployment::start().await;
+    let deployment = deployment::start().await;
     let ada = Person::register(&deployment, "ada@example.org").await;
     let turn = ada.say("hello").await;
     assert_eq!(turn.answer.content, "You said: hello");
@@ -175,15 +173,15 @@ async fn a_person_registers_asks_reads_and_deletes() {
 
 #[tokio::test]
 async fn a_killed_chat_process_costs_a_reading_person_nothing() {
-    let mut deployment = Deployment::start().await;
-    let mut chat = deployment.take(Workload::Chat);
+    let mut deployment = deployment::start().await;
+    let mut chat = deployment.take(Workload::Chat).unwrap();
     let ada = Person::register(&deployment, "ada@example.org").await;
     let message = "slowly [[mock: delay_ms=50 words=40]]";
     let mut killed = false;
     let events = ada
         .stream(message, |event| {
             if matches!(event, TurnEvent::Delta { .. }) && !std::mem::replace(&mut killed, true) {
-                chat.kill_and_start_again();
+                chat.kill_and_start_again().unwrap();
             }
         })
         .await;
@@ -203,14 +201,14 @@ async fn a_killed_chat_process_costs_a_reading_person_nothing() {
 
 #[tokio::test]
 async fn processes_that_crash_under_load_lose_no_message_and_fail_no_request() {
-    let mut deployment = Deployment::start().await;
+    let mut deployment = deployment::start().await;
     let mut options = Options::new(deployment.url("").parse().unwrap(), 4);
     options.most_messages = Some(25);
     let mut crashes = 0;
     let crashing = async {
         loop {
             for workload in [Workload::Chat, Workload::Storage, Workload::User] {
-                deployment.crash(workload).await;
+                deployment.crash(workload).await.unwrap();
                 crashes += 1;
             }
         }
@@ -221,7 +219,7 @@ async fn processes_that_crash_under_load_lose_no_message_and_fail_no_request() {
     };
     // Whoever was being started when the load ended.
     for workload in Workload::ALL {
-        deployment.wait_until_ready(workload).await;
+        deployment.wait_until_ready(workload).await.unwrap();
     }
     let readable = read::everything(&mut ran.clients).await.unwrap();
     let summary = Summary::new(&ran.history, verify::verify(&ran.history, &readable));
@@ -233,17 +231,17 @@ async fn processes_that_crash_under_load_lose_no_message_and_fail_no_request() {
 
 #[tokio::test]
 async fn every_workload_stops_in_order_when_it_is_asked_to() {
-    let mut deployment = Deployment::start().await;
+    let mut deployment = deployment::start().await;
     for workload in Workload::ALL {
-        let mut process = deployment.take(workload);
-        process.terminate();
-        assert!(process.ended().await.success(), "{workload}");
+        let mut process = deployment.take(workload).unwrap();
+        process.terminate().unwrap();
+        assert!(process.ended().await.unwrap().success(), "{workload}");
     }
 }
 
 #[tokio::test]
 async fn the_workloads_say_how_their_dependencies_are() {
-    let deployment = Deployment::start().await;
+    let deployment = deployment::start().await;
     for (workload, name) in [
         (Workload::User, DependencyName::Mysql),
         (Workload::Storage, DependencyName::Mysql),
@@ -262,7 +260,7 @@ async fn the_workloads_say_how_their_dependencies_are() {
                 .find(|dependency| dependency.name == name)
             {
                 Some(seen) if seen.state != DependencyState::Unknown => break seen,
-                _ => tokio::time::sleep(process::PAUSE).await,
+                _ => tokio::time::sleep(PAUSE).await,
             }
         };
         assert_eq!(
@@ -276,19 +274,28 @@ async fn the_workloads_say_how_their_dependencies_are() {
 
 #[tokio::test]
 async fn a_migration_that_runs_again_changes_nothing() {
-    let deployment = Deployment::start().await;
-    assert!(deployment.migrate().ended().await.success());
+    let deployment = deployment::start().await;
+    assert!(
+        deployment
+            .migrate()
+            .unwrap()
+            .ended()
+            .await
+            .unwrap()
+            .success()
+    );
 }
 
 #[tokio::test]
 async fn a_setting_that_cannot_be_used_is_named() {
-    let deployment = Deployment::start().await;
-    let mut process = deployment.broken(
+    let deployment = deployment::start().await;
+    let process = deployment.broken(
         Workload::User,
         "CHATBOT_SIGNING_KEYS_FILE",
         "/nowhere/keys.json",
     );
-    assert_eq!(process.ended().await.code(), Some(78));
+    let mut process = process.unwrap();
+    assert_eq!(process.ended().await.unwrap().code(), Some(78));
     let said = process.errors();
     assert!(
         said.contains("CHATBOT_SIGNING_KEYS_FILE") && said.contains("/nowhere/keys.json"),

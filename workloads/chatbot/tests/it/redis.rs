@@ -2,19 +2,19 @@
 
 use chatbot_api::accounts::RefreshIn;
 use chatbot_api::turns::{CANCELLED, TurnEvent};
+use chatbot_testkit::deployment::PAUSE;
 use chatbot_testkit::history::load::{self, Options};
 use chatbot_testkit::history::summary::Summary;
 use chatbot_testkit::history::{read, verify};
 use reqwest::{Method, StatusCode};
 use tokio_util::sync::CancellationToken;
 
-use crate::deployment::Deployment;
-use crate::process::PAUSE;
+use crate::deployment;
 use crate::{Person, end};
 
 #[tokio::test]
 async fn a_redis_that_is_emptied_and_killed_under_load_costs_no_message_and_no_request() {
-    let deployment = Deployment::start().await;
+    let deployment = deployment::start().await;
     let mut options = Options::new(deployment.url("").parse().unwrap(), 4);
     options.most_messages = Some(40);
     let mut faults = 0;
@@ -45,7 +45,7 @@ async fn a_redis_that_is_emptied_and_killed_under_load_costs_no_message_and_no_r
 
 #[tokio::test]
 async fn access_tokens_end_with_their_session() {
-    let deployment = Deployment::start().await;
+    let deployment = deployment::start().await;
     let ada = Person::register(&deployment, "ada@example.org").await;
     let me = || ada.ask(Method::GET, "/v1/me").send();
     assert_eq!(me().await.unwrap().status(), StatusCode::OK);
@@ -61,7 +61,7 @@ async fn access_tokens_end_with_their_session() {
 
 #[tokio::test]
 async fn a_person_stops_an_answer_and_finds_what_was_there() {
-    let deployment = Deployment::start().await;
+    let deployment = deployment::start().await;
     let ada = Person::register(&deployment, "ada@example.org").await;
     let message = "slowly [[mock: delay_ms=50 words=100]]";
     let (known, mut turn_id) = tokio::sync::watch::channel(None);

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use chatbot_api::events::UserEvent;
 use chatbot_contract::environment as env;
 use chatbot_testkit::api::ANSWER;
+use chatbot_testkit::deployment::{Invocation, PAUSE, Process, free_port};
 use chatbot_testkit::groq::Groq;
 use chatbot_testkit::history::load::{self, Options};
 use chatbot_testkit::history::summary::Summary;
@@ -18,9 +19,6 @@ use sqlx::{Connection as _, SqliteConnection};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
-
-use crate::deployment::free_port;
-use crate::process::{PAUSE, Process};
 
 chatbot_testkit::api_suite!(system);
 
@@ -45,7 +43,7 @@ impl Standalone {
     pub(crate) async fn start_with(more: &[(&str, String)]) -> Self {
         let folder = TempDir::new().unwrap();
         let data = folder.path().join("data");
-        let address = format!("127.0.0.1:{}", free_port());
+        let address = format!("127.0.0.1:{}", free_port().unwrap());
         let process = spawn(&data, &address, more, folder.path().join("log"));
         let mut standalone = Self {
             url: format!("http://{address}"),
@@ -70,13 +68,13 @@ impl Standalone {
 
     /// Asks it to end, and waits until it has.
     async fn end(&mut self) {
-        self.process.terminate();
-        let status = self.process.ended().await;
+        self.process.terminate().unwrap();
+        let status = self.process.ended().await.unwrap();
         assert!(status.success(), "{status}: {}", self.process.errors());
     }
 
     pub(crate) async fn start_again(&mut self) {
-        self.process.kill_and_start_again();
+        self.process.kill_and_start_again().unwrap();
         self.wait_until_it_answers().await;
     }
 }
@@ -89,14 +87,20 @@ fn spawn(data: &Path, address: &str, more: &[(&str, String)], log: PathBuf) -> P
     for (name, value) in more {
         environment.push(((*name).to_owned(), value.clone()));
     }
-    Process::start(vec!["standalone".to_owned()], environment, log)
+    Process::start(Invocation {
+        program: env!("CARGO_BIN_EXE_chatbot").into(),
+        arguments: vec!["standalone".to_owned()],
+        environment,
+        log,
+    })
+    .unwrap()
 }
 
 /// What a process says that cannot use its folder or address, and ends.
 async fn refusal(data: &Path, address: &str) -> String {
     let folder = TempDir::new().unwrap();
     let mut process = spawn(data, address, &[], folder.path().join("log"));
-    let status = process.ended().await;
+    let status = process.ended().await.unwrap();
     assert!(!status.success(), "it should not have run");
     process.errors()
 }

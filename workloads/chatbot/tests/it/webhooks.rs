@@ -4,15 +4,16 @@ use std::sync::Arc;
 
 use chatbot_contract::Workload;
 use chatbot_contract::environment as env;
+use chatbot_contract::events::Topic;
+use chatbot_testkit::deployment::PAUSE;
 use chatbot_testkit::kafka::Kafka;
 use chatbot_testkit::person::Person;
 use chatbot_testkit::receiver::{Act, Received, Receiver};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::deployment::Deployment;
+use crate::deployment;
 use crate::events::tell_again;
-use crate::process::PAUSE;
 use crate::standalone::Standalone;
 
 async fn standalone() -> Standalone {
@@ -164,15 +165,15 @@ async fn nobody_reaches_what_is_inside_by_a_webhook() {
 #[tokio::test]
 async fn a_topic_that_is_told_again_sends_nothing_twice() {
     let kafka = Kafka::shared().await.unwrap();
-    let mut deployment = Deployment::start_with_kafka(Arc::clone(&kafka)).await;
+    let mut deployment = deployment::start_with_kafka(Arc::clone(&kafka)).await;
     let person = Person::register(&deployment.url("")).await.unwrap();
     let receiver = Receiver::start(Act::Answer(StatusCode::OK)).await.unwrap();
     let (path, _) = webhook(&person, &receiver.url()).await;
     let turn = person.ask(None, "hello").await.unwrap();
     receiver.wait_for(2).await;
 
-    tell_again(&deployment, &kafka).await;
-    deployment.crash(Workload::Storage).await;
+    tell_again(&deployment, &kafka, Topic::Events).await;
+    deployment.crash(Workload::Storage).await.unwrap();
     // Of the same conversation, so it comes after what was told again.
     let conversation = turn.message.conversation_id;
     person.ask(Some(conversation), "and again").await.unwrap();
@@ -186,7 +187,7 @@ async fn a_topic_that_is_told_again_sends_nothing_twice() {
 
 #[tokio::test]
 async fn without_kafka_a_cluster_makes_no_webhooks_and_says_so() {
-    let deployment = Deployment::start().await;
+    let deployment = deployment::start().await;
     let person = Person::register(&deployment.url("")).await.unwrap();
     let body = json!({"url": "https://example.com/"});
     let (status, refused) = call(&person, Method::POST, "", body).await;

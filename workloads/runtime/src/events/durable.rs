@@ -7,7 +7,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chatbot_contract::events::{Event, Group, Topic};
+use chatbot_contract::events::{Event, Group, Unreadable};
+use chatbot_contract::requests::{self, Request};
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
 use prometheus_client::encoding::EncodeLabelSet;
@@ -27,15 +28,40 @@ const SHORTEST: Duration = Duration::from_millis(100);
 /// Longest time between two attempts.
 const LONGEST: Duration = Duration::from_secs(5);
 
-/// What is done with events.
+/// What the records of a topic are.
+pub trait Payload: Sized + Send + Sync + 'static {
+    /// Reads one; nothing of what a newer release tells.
+    ///
+    /// # Errors
+    /// It must be set aside, for this reason, with what is wrong.
+    fn read(payload: &[u8]) -> Result<Option<Self>, (Unreadable, String)>;
+}
+
+impl Payload for Event {
+    fn read(payload: &[u8]) -> Result<Option<Self>, (Unreadable, String)> {
+        read(payload)
+    }
+}
+
+impl Payload for Request {
+    /// One is no loss: what cannot be read is skipped.
+    fn read(payload: &[u8]) -> Result<Option<Self>, (Unreadable, String)> {
+        let request: Option<Self> = serde_json::from_slice(payload).ok();
+        Ok(request.filter(|request| request.version == requests::VERSION))
+    }
+}
+
+/// What is done with them.
 pub trait Handler: Send + Sync + 'static {
+    /// What they are.
+    type Item: Payload;
     /// Why they were not handled.
     type Error: std::error::Error + Send + Sync + 'static;
 
-    /// Handles events, those of one conversation in order. What fails is handed over again, as a
+    /// Handles what was told, that of one key in order. What fails is handed over again, as a
     /// whole, until it succeeds, and nothing that comes after it is before then: a handler sets
     /// aside what will never succeed, and puts in a queue of its own what takes long.
-    fn handle(&self, events: &[Event]) -> impl Future<Output = Result<(), Self::Error>> + Send;
+    fn handle(&self, items: &[Self::Item]) -> impl Future<Output = Result<(), Self::Error>> + Send;
 }
 
 /// Numbers of the consumers of a process that keep their place. Clones share them.
@@ -112,7 +138,7 @@ impl Durable {
             gauge.set(waiting);
         });
         Self {
-            batches: log.take_part(Topic::Events, group, lag),
+            batches: log.take_part(group.topic(), group, lag),
             work: Work {
                 log,
                 group,
@@ -138,23 +164,23 @@ impl Durable {
     }
 }
 
-async fn go_on(mut batches: BoxStream<'static, Batch>, work: &Work, handler: &impl Handler) {
+async fn go_on<H: Handler>(mut batches: BoxStream<'static, Batch>, work: &Work, handler: &H) {
     while let Some(batch) = batches.next().await {
-        let events = work.events(&batch).await;
-        if !events.is_empty() {
-            work.handle(handler, &events).await;
+        let items: Vec<H::Item> = work.items(&batch).await;
+        if !items.is_empty() {
+            work.handle(handler, &items).await;
         }
         batch.acknowledge();
     }
 }
 
 impl Work {
-    /// The events of a batch; what cannot be handled is set aside.
-    async fn events(&self, batch: &Batch) -> Vec<Event> {
-        let mut events = Vec::with_capacity(batch.entries.len());
+    /// What a batch tells; what cannot be handled is set aside.
+    async fn items<P: Payload>(&self, batch: &Batch) -> Vec<P> {
+        let mut items = Vec::with_capacity(batch.entries.len());
         for entry in &batch.entries {
-            match read(&entry.record.payload) {
-                Ok(Some(event)) => events.push(event),
+            match P::read(&entry.record.payload) {
+                Ok(Some(item)) => items.push(item),
                 Ok(None) => {
                     self.numbers.skipped.get_or_create(&self.labels()).inc();
                 }
@@ -165,17 +191,17 @@ impl Work {
                 }
             }
         }
-        events
+        items
     }
 
-    /// Hands events over until they are handled.
-    async fn handle(&self, handler: &impl Handler, events: &[Event]) {
+    /// Hands them over until they are handled.
+    async fn handle<H: Handler>(&self, handler: &H, items: &[H::Item]) {
         let mut pause = SHORTEST;
-        while let Err(error) = handler.handle(events).await {
+        while let Err(error) = handler.handle(items).await {
             self.numbers.failures.get_or_create(&self.labels()).inc();
             tracing::warn!(
                 group = self.group.label(),
-                events = events.len(),
+                events = items.len(),
                 error = telemetry::chain(&error),
                 "events were not handled and are handed over again"
             );
@@ -185,7 +211,7 @@ impl Work {
         self.numbers
             .handled
             .get_or_create(&self.labels())
-            .inc_by(u64::try_from(events.len()).unwrap_or(u64::MAX));
+            .inc_by(u64::try_from(items.len()).unwrap_or(u64::MAX));
     }
 
     const fn labels(&self) -> Labels {

@@ -33,7 +33,7 @@ fn settings(kafka: &Kafka) -> KafkaSettings {
 /// A log with topics of its own.
 async fn on_kafka(kafka: &Kafka) -> KafkaLog {
     let log = KafkaLog::new(settings(kafka)).unwrap();
-    log.make_topics().await;
+    log.make_topics(&[Topic::Events, Topic::DeadLetters]).await;
     log
 }
 
@@ -200,7 +200,7 @@ async fn dead_letters_are_put_back_once() {
 async fn topics_are_made_with_their_partitions_and_left_alone_afterwards() {
     let kafka = Kafka::shared().await.unwrap();
     let log = on_kafka(&kafka).await;
-    log.make_topics().await;
+    log.make_topics(&[Topic::Events, Topic::DeadLetters]).await;
     let records = (0..100).map(|n| record(&n.to_string(), "x")).collect();
     append(&log, records).await;
     let found = kafka.records(&log.topic(Topic::Events)).await.unwrap();
@@ -220,7 +220,7 @@ async fn a_user_who_may_not_make_topics_is_told_which_are_missing() {
     .unwrap();
     let making = tokio::spawn({
         let log = log.clone();
-        async move { log.make_topics().await }
+        async move { log.make_topics(&[Topic::Events, Topic::DeadLetters]).await }
     });
     let seen = loop {
         let seen = log.look().await;
@@ -298,6 +298,7 @@ struct Telling {
 struct Failed;
 
 impl Handler for Telling {
+    type Item = Event;
     type Error = Failed;
 
     async fn handle(&self, events: &[Event]) -> Result<(), Failed> {

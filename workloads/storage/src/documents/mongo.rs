@@ -13,10 +13,11 @@ mod numbers;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use chatbot_contract::requests::Request;
 use futures::TryStreamExt as _;
 use jiff::Timestamp;
 use jiff::civil::Date;
-use mongodb::bson::{Document, doc};
+use mongodb::bson::{DateTime, Document, doc};
 use mongodb::{Client, Collection, Database};
 use uuid::Uuid;
 
@@ -29,6 +30,9 @@ const TRANSCRIPTS: &str = "transcripts";
 
 /// One document for each day and model.
 const ANALYTICS: &str = "analytics";
+
+/// One document for each request.
+const REQUESTS: &str = "requests";
 
 /// How long a command may take.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -129,17 +133,24 @@ impl MongoDocuments {
 impl Documents for MongoDocuments {
     async fn prepare(&self) -> Result<(), Error> {
         let index = |name: &str, key: Document| doc! {"name": name, "key": key};
+        // The server removes what has expired, within minutes.
+        let expiry = doc! {"name": "by_expiry", "key": {"expires_at": 1}, "expireAfterSeconds": 0};
         let transcripts = [
             index("by_place", doc! {"conversation_id": 1, "seq": 1}),
             index("by_user", doc! {"user_id": 1, "day": 1}),
             index("by_day", doc! {"day": 1, "model": 1}),
-            // The server removes what has expired, within minutes.
-            doc! {"name": "by_expiry", "key": {"expires_at": 1}, "expireAfterSeconds": 0},
+            expiry.clone(),
+        ];
+        let requests = [
+            index("by_time", doc! {"time": 1}),
+            index("by_user", doc! {"user_id": 1, "time": 1}),
+            expiry,
         ];
         let analytics = [index("by_staleness", doc! {"stale": 1})];
         for (collection, indexes) in [
             (TRANSCRIPTS, transcripts.as_slice()),
             (ANALYTICS, analytics.as_slice()),
+            (REQUESTS, requests.as_slice()),
         ] {
             let command = doc! {"createIndexes": collection, "indexes": indexes.to_vec()};
             within(self.database.run_command(command)).await?;
@@ -238,6 +249,35 @@ impl Documents for MongoDocuments {
 
     async fn numbers(&self) -> Result<Vec<DayNumbers>, Error> {
         self.all_numbers().await
+    }
+
+    async fn note(&self, requests: &[Request], retention: Retention) -> Result<(), Error> {
+        let updates = requests
+            .iter()
+            .map(|request| {
+                doc! {
+                    "q": {"_id": request.id.to_string()},
+                    "u": document::of_request(request, retention),
+                    "upsert": true,
+                }
+            })
+            .collect();
+        self.update(REQUESTS, updates).await
+    }
+
+    async fn requests(&self, from: Timestamp, limit: u32) -> Result<Vec<Request>, Error> {
+        let later = doc! {"time": {"$gte": DateTime::from_millis(from.as_millisecond())}};
+        let requests = self.collection(REQUESTS);
+        let found: Vec<Document> = within(async {
+            let found = requests
+                .find(later)
+                .sort(doc! {"time": 1, "_id": 1})
+                .limit(i64::from(limit))
+                .await?;
+            found.try_collect().await
+        })
+        .await?;
+        found.iter().map(document::request).collect()
     }
 
     /// The server does, by the index of `expires_at`.

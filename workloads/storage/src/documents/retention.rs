@@ -1,4 +1,4 @@
-//! How long transcripts are kept.
+//! How long documents are kept.
 
 use std::num::NonZeroU32;
 
@@ -10,14 +10,14 @@ use super::day;
 /// Milliseconds of a day.
 const DAY: i64 = 24 * 60 * 60 * 1_000;
 
-/// How long transcripts are kept after their message was stored; without days, as long as the message.
+/// How long documents are kept after what they tell of; without days, as long as that.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Retention {
     days: Option<NonZeroU32>,
 }
 
 impl Retention {
-    /// Keeps transcripts for so many days.
+    /// Keeps documents for so many days.
     #[must_use]
     pub const fn new(days: Option<NonZeroU32>) -> Self {
         Self { days }

@@ -2,6 +2,7 @@
 //!
 //! What changes something runs alone ([`Database::write`]), so that nothing here can come late.
 
+use chatbot_contract::requests::{Request, VERSION};
 use chatbot_runtime::sqlite::{self, Database, Tx};
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -163,12 +164,38 @@ impl Documents for SqliteDocuments {
             .collect()
     }
 
+    async fn note(&self, requests: &[Request], retention: Retention) -> Result<(), Error> {
+        let mut tx = self.database.write().await?;
+        for request in requests {
+            note(&mut tx, request, retention).await?;
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+
+    async fn requests(&self, from: Timestamp, limit: u32) -> Result<Vec<Request>, Error> {
+        let mut tx = self.database.read().await?;
+        let rows = sqlx::query("SELECT * FROM requests WHERE time >= ? ORDER BY time, id LIMIT ?")
+            .bind(from.as_millisecond())
+            .bind(limit);
+        rows.fetch_all(&mut *tx)
+            .await?
+            .iter()
+            .map(request)
+            .collect()
+    }
+
     async fn expire(&self, now: Timestamp) -> Result<(), Error> {
         let mut tx = self.database.write().await?;
-        sqlx::query("DELETE FROM transcripts WHERE expires_at <= ?")
-            .bind(now.as_millisecond())
-            .execute(&mut *tx)
-            .await?;
+        for statement in [
+            "DELETE FROM transcripts WHERE expires_at <= ?",
+            "DELETE FROM requests WHERE expires_at <= ?",
+        ] {
+            sqlx::query(statement)
+                .bind(now.as_millisecond())
+                .execute(&mut *tx)
+                .await?;
+        }
         tx.commit().await?;
         Ok(())
     }
@@ -238,6 +265,58 @@ async fn write(
     .execute(&mut **tx)
     .await?;
     Ok(())
+}
+
+async fn note(tx: &mut Tx, request: &Request, retention: Retention) -> Result<(), sqlite::Error> {
+    let Request {
+        version: _,
+        id,
+        time,
+        request_id,
+        method,
+        route,
+        status,
+        error,
+        milliseconds,
+        user_id,
+        agent,
+    } = request;
+    // A request never changes: what is there is what would be written.
+    sqlx::query(
+        "INSERT INTO requests (id, time, request_id, method, route, status, error, milliseconds, user_id, agent, \
+         expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+    )
+    .bind(id)
+    .bind(time.as_millisecond())
+    .bind(request_id)
+    .bind(method)
+    .bind(route)
+    .bind(status)
+    .bind(error)
+    .bind(i64::try_from(*milliseconds).unwrap_or(i64::MAX))
+    .bind(user_id)
+    .bind(agent)
+    .bind(retention.expires_at(time.as_millisecond()))
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+fn request(row: &SqliteRow) -> Result<Request, Error> {
+    let time = Timestamp::from_millisecond(row.try_get("time")?);
+    Ok(Request {
+        version: VERSION,
+        id: row.try_get("id")?,
+        time: time.map_err(|error| Error::Malformed(error.to_string()))?,
+        request_id: row.try_get("request_id")?,
+        method: row.try_get("method")?,
+        route: row.try_get("route")?,
+        status: row.try_get("status")?,
+        error: row.try_get("error")?,
+        milliseconds: row.try_get("milliseconds")?,
+        user_id: row.try_get("user_id")?,
+        agent: row.try_get("agent")?,
+    })
 }
 
 fn usage(row: &SqliteRow) -> Result<DayUsage, Error> {

@@ -46,7 +46,7 @@ const SPECIAL_V6: [(Ipv6Addr, u8); 4] = [
 #[derive(Clone, Debug, Default, clap::Args)]
 #[group(skip)]
 pub struct Rules {
-    /// Whether webhooks may be at `http` addresses, too: for development.
+    /// Whether webhooks may be at `http` addresses, too: what is sent is signed, and can be read on its way.
     #[arg(long, env = environment::WEBHOOKS_ALLOW_HTTP, num_args = 0..=1, default_value_t = false, default_missing_value = "true", action = clap::ArgAction::Set)]
     pub webhooks_allow_http: bool,
     /// Networks (CIDR) that webhooks may be in although they are not part of the public internet.

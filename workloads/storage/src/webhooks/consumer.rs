@@ -29,6 +29,7 @@ pub struct Consumer<S>(
 );
 
 impl<S: Store + DeliveryStore> Handler for Consumer<S> {
+    type Item = Event;
     type Error = store::Error;
 
     async fn handle(&self, events: &[Event]) -> Result<(), store::Error> {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use chatbot_api::conversations::Role;
 use chatbot_api::turns::Usage;
+use chatbot_contract::requests::{self, Request};
 use chatbot_storage::documents::{DayUsage, Documents, Position, Retention, Transcript};
 use chatbot_storage::store::MessageRow;
 use jiff::civil::{Date, date};
@@ -26,6 +27,7 @@ suite!(
     numbers_of_days_that_expire_stay,
     what_has_expired_is_removed,
     what_was_removed_can_be_written_again_after_a_renewal,
+    a_request_is_kept_once_until_it_expires,
 );
 
 const KEPT: Retention = Retention::new(None);
@@ -240,4 +242,46 @@ async fn what_was_removed_can_be_written_again_after_a_renewal<D: Documents>(doc
     assert_eq!(all(&documents).await, written);
     let numbers = documents.numbers().await.unwrap();
     assert_eq!(numbers[0].usage, used(DAY, 1));
+}
+
+fn request(time: Timestamp) -> Request {
+    Request {
+        version: requests::VERSION,
+        id: Uuid::now_v7(),
+        time,
+        request_id: "chosen-by-a-client".to_owned(),
+        method: "GET".to_owned(),
+        route: "/v1/things/{thing}".to_owned(),
+        status: 404,
+        error: Some("not_found".to_owned()),
+        milliseconds: 12,
+        user_id: Some(Uuid::now_v7()),
+        agent: Some("curl/8.0".to_owned()),
+    }
+}
+
+async fn a_request_is_kept_once_until_it_expires<D: Documents>(documents: D) {
+    let week = Retention::new(NonZeroU32::new(7));
+    let now = Timestamp::from_millisecond(Timestamp::now().as_millisecond()).unwrap();
+    let stranger = Request {
+        error: None,
+        user_id: None,
+        agent: None,
+        ..request(now)
+    };
+    let fresh = [request(now - Span::new().hours(1)), stranger];
+    let old = request(now - Span::new().hours(8 * 24));
+    documents.note(&fresh, week).await.unwrap();
+    documents
+        .note(&[old, fresh[1].clone()], week)
+        .await
+        .unwrap();
+    documents.expire(now).await.unwrap();
+    // A server looks for what has expired from time to time.
+    let kept = async || documents.requests(Timestamp::UNIX_EPOCH, 10).await.unwrap();
+    while kept().await.len() > fresh.len() {
+        tokio::time::sleep(PAUSE).await;
+    }
+    assert_eq!(kept().await, fresh);
+    assert_eq!(documents.requests(now, 10).await.unwrap(), fresh[1..]);
 }

@@ -43,7 +43,7 @@ pub(super) struct Process {
 
 impl Process {
     /// Makes a data folder, starts PostgreSQL on it, makes the account, starts FerretDB.
-    pub(super) async fn start() -> Result<Self, Error> {
+    pub(super) async fn start(more: &str) -> Result<Self, Error> {
         let postgres_place = Place::new(POSTGRES_ROOT, "postgres")?;
         let place = Place::new(FERRETDB_ROOT, "ferretdb")?;
         let port = free_port()?;
@@ -55,7 +55,7 @@ impl Process {
         initdb.args(["--encoding=UTF8", "--locale=C", "--no-sync"]);
         run("initdb", initdb).await?;
         let settings = format!(
-            "{SETTINGS}port = {postgres_port}\nunix_socket_directories = '{}'\n",
+            "{SETTINGS}{more}port = {postgres_port}\nunix_socket_directories = '{}'\n",
             postgres_place.inside("")
         );
         std::fs::write(

@@ -6,7 +6,6 @@
 
 use std::collections::BTreeMap;
 use std::ops::Deref;
-use std::time::Duration;
 
 use futures::stream::{self, BoxStream};
 use futures::{FutureExt as _, StreamExt as _};
@@ -28,9 +27,6 @@ const BATCH: usize = 500;
 
 /// Most records that are read ahead of the batch that is being handled.
 const AHEAD: usize = 500;
-
-/// Time between two attempts to make the consumer, or after an error that is not passing.
-const AGAIN: Duration = Duration::from_millis(500);
 
 pub(super) struct Member {
     pub(super) client: ClientConfig,
@@ -244,6 +240,9 @@ async fn until_acknowledged(
 }
 
 /// The next record; nothing after an error, from which the client goes on by itself.
+///
+/// Errors stand in one queue with what the group decides, hundreds of them while no broker answers:
+/// whoever rests after each is given its partitions minutes late.
 async fn next(consumer: &StreamConsumer<Told>) -> Option<Read> {
     match consumer.recv().await {
         Ok(message) => Some(Read {
@@ -253,7 +252,6 @@ async fn next(consumer: &StreamConsumer<Told>) -> Option<Read> {
         }),
         Err(error) => {
             tracing::debug!(error = error.to_string(), "reading from Kafka");
-            tokio::time::sleep(AGAIN).await;
             None
         }
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chatbot_contract::events::{PARTITIONS, Topic};
+use chatbot_contract::events::Topic;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::Producer as _;
@@ -23,10 +23,10 @@ const REPLICATION: TopicReplication<'_> = TopicReplication::Fixed(-1);
 const DEAD_LETTERS_KEPT: &str = "2592000000";
 
 impl KafkaLog {
-    /// Waits until both topics are there, and makes those that are missing.
-    pub async fn make_topics(&self) {
+    /// Waits until these topics are there, and makes those that are missing.
+    pub async fn make_topics(&self, topics: &[Topic]) {
         loop {
-            match self.try_to_make_topics().await {
+            match self.try_to_make_topics(topics).await {
                 Ok(()) => {
                     self.inner.seen.topics(None);
                     return;
@@ -38,21 +38,28 @@ impl KafkaLog {
     }
 
     /// The error is a sentence where an administrator must act, and nothing where Kafka is away.
-    async fn try_to_make_topics(&self) -> Result<(), Option<String>> {
+    async fn try_to_make_topics(&self, topics: &[Topic]) -> Result<(), Option<String>> {
         let admin: AdminClient<Seen> = self
             .client()
             .create_with_context(self.inner.seen.clone())
             .map_err(|error: KafkaError| Some(error.to_string()))?;
-        let (events, dead) = (self.topic(Topic::Events), self.topic(Topic::DeadLetters));
-        let topics = [
-            NewTopic::new(&events, PARTITIONS, REPLICATION),
-            NewTopic::new(&dead, 1, REPLICATION).set("retention.ms", DEAD_LETTERS_KEPT),
-        ];
+        let names: Vec<String> = topics.iter().map(|topic| self.topic(*topic)).collect();
+        let wanted: Vec<NewTopic<'_>> = topics
+            .iter()
+            .zip(&names)
+            .map(|(topic, name)| {
+                let new = NewTopic::new(name, topic.partitions(), REPLICATION);
+                match topic {
+                    Topic::DeadLetters => new.set("retention.ms", DEAD_LETTERS_KEPT),
+                    Topic::Events | Topic::Requests => new,
+                }
+            })
+            .collect();
         let options = AdminOptions::new()
             .request_timeout(Some(LIMIT))
             .operation_timeout(Some(LIMIT));
         let made = admin
-            .create_topics(&topics, &options)
+            .create_topics(&wanted, &options)
             .await
             .map_err(|_| None)?;
         for (topic, error) in made.into_iter().filter_map(Result::err) {
@@ -64,9 +71,11 @@ impl KafkaLog {
                     return Err(None);
                 }
                 error => {
+                    let missing = topics.iter().zip(&names).find(|(_, name)| **name == topic);
+                    let partitions = missing.map_or(1, |(missing, _)| missing.partitions());
                     return Err(Some(format!(
-                        "the topic {topic} does not exist and cannot be made ({error}): create it, \
-                         {events} with {PARTITIONS} partitions, or give the user the right to"
+                        "the topic {topic} does not exist and cannot be made ({error}): create it with \
+                         {partitions} partitions, or give the user the right to"
                     )));
                 }
             }

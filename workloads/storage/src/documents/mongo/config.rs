@@ -39,6 +39,9 @@ pub struct Config {
     /// Days that transcripts are kept; absent: as long as their conversation.
     #[arg(long, env = environment::DOCUMENTS_RETENTION_DAYS)]
     pub documents_retention_days: Option<NonZeroU32>,
+    /// Days that requests are kept.
+    #[arg(long, env = environment::DOCUMENTS_REQUEST_RETENTION_DAYS, default_value = "30")]
+    pub documents_request_retention_days: NonZeroU32,
 }
 
 /// A connection to the document store, complete.
@@ -58,6 +61,8 @@ pub struct Settings {
     pub tls: bool,
     /// How long transcripts are kept.
     pub retention: Retention,
+    /// How long requests are kept.
+    pub request_retention: Retention,
 }
 
 impl Config {
@@ -74,6 +79,7 @@ impl Config {
             documents_password_file,
             documents_tls,
             documents_retention_days,
+            documents_request_retention_days,
         } = self;
         let Some(hosts) = documents_hosts.filter(|text| !text.is_empty()) else {
             return Ok(None);
@@ -93,6 +99,7 @@ impl Config {
             password: secret_text(environment::DOCUMENTS_PASSWORD_FILE, &file)?,
             tls: documents_tls,
             retention: Retention::new(documents_retention_days),
+            request_retention: Retention::new(Some(documents_request_retention_days)),
         }))
     }
 }

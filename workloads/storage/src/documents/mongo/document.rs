@@ -1,7 +1,8 @@
-//! Transcripts as documents.
+//! Transcripts and requests as documents.
 
 use chatbot_api::conversations::Role;
 use chatbot_api::turns::Usage;
+use chatbot_contract::requests::{Request, VERSION};
 use jiff::Timestamp;
 use mongodb::bson::spec::BinarySubtype;
 use mongodb::bson::{Binary, Bson, DateTime, Document, doc};
@@ -52,6 +53,39 @@ pub(super) fn of(transcript: &Transcript, retention: Retention) -> Document {
     }
 }
 
+/// The document of a request.
+pub(super) fn of_request(request: &Request, retention: Retention) -> Document {
+    let Request {
+        version: _,
+        id,
+        time,
+        request_id,
+        method,
+        route,
+        status,
+        error,
+        milliseconds,
+        user_id,
+        agent,
+    } = request;
+    let expires_at = retention
+        .expires_at(time.as_millisecond())
+        .map(DateTime::from_millis);
+    doc! {
+        "_id": id.to_string(),
+        "time": DateTime::from_millis(time.as_millisecond()),
+        "request_id": request_id,
+        "method": method,
+        "route": route,
+        "status": i32::from(*status),
+        "error": error.as_deref(),
+        "milliseconds": signed(*milliseconds),
+        "user_id": user_id.map(|id| id.to_string()),
+        "agent": agent.as_deref(),
+        "expires_at": expires_at,
+    }
+}
+
 /// The update that leaves of a document what keeps its message from being written again, and which
 /// numbers it was in.
 pub(super) fn removal(conversation: Uuid, now: Timestamp) -> Document {
@@ -84,9 +118,6 @@ pub(super) fn transcript(document: &Document) -> Result<Transcript, Error> {
     let content = document
         .get_binary_generic("content")
         .map_err(|error| malformed("content", &error))?;
-    let created_at = document
-        .get_datetime("created_at")
-        .map_err(|error| malformed("created_at", &error))?;
     let tokens = number(document, "prompt_tokens").zip(number(document, "completion_tokens"));
     Ok(Transcript {
         message: MessageRow {
@@ -97,7 +128,7 @@ pub(super) fn transcript(document: &Document) -> Result<Transcript, Error> {
             role,
             content: content.clone(),
             model: document.get_str("model").ok().map(str::to_owned),
-            created_at: created_at.timestamp_millis(),
+            created_at: time(document, "created_at")?,
         },
         user_id: id(document, "user_id")?,
         usage: tokens.map(|(prompt_tokens, completion_tokens)| Usage {
@@ -105,6 +136,35 @@ pub(super) fn transcript(document: &Document) -> Result<Transcript, Error> {
             completion_tokens,
         }),
     })
+}
+
+/// The request of a document.
+pub(super) fn request(document: &Document) -> Result<Request, Error> {
+    let owned = |name| document.get_str(name).ok().map(str::to_owned);
+    let user = document.get_str("user_id").ok();
+    let user_id = user.map(str::parse).transpose();
+    let status = number(document, "status").and_then(|status| u16::try_from(status).ok());
+    Ok(Request {
+        version: VERSION,
+        id: id(document, "_id")?,
+        time: Timestamp::from_millisecond(time(document, "time")?)
+            .map_err(|error| malformed("time", &error))?,
+        request_id: text(document, "request_id")?.to_owned(),
+        method: text(document, "method")?.to_owned(),
+        route: text(document, "route")?.to_owned(),
+        status: status.unwrap_or_default(),
+        error: owned("error"),
+        milliseconds: number(document, "milliseconds").unwrap_or_default(),
+        user_id: user_id.map_err(|error: uuid::Error| malformed("user_id", &error))?,
+        agent: owned("agent"),
+    })
+}
+
+/// A time of a document, in milliseconds since 1970.
+fn time(document: &Document, name: &str) -> Result<i64, Error> {
+    let time = document.get_datetime(name);
+    time.map(|time| time.timestamp_millis())
+        .map_err(|error| malformed(name, &error))
 }
 
 /// A text of a document.

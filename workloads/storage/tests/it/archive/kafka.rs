@@ -39,6 +39,7 @@ struct Counting {
 }
 
 impl Handler for Counting {
+    type Item = Event;
     type Error = archive::Error;
 
     async fn handle(&self, events: &[Event]) -> Result<(), archive::Error> {
@@ -77,7 +78,7 @@ async fn log(kafka: &Kafka) -> KafkaLog {
         topic_prefix: format!("t{}", Uuid::new_v4().simple()),
     })
     .unwrap();
-    log.make_topics().await;
+    log.make_topics(&[Topic::Events, Topic::DeadLetters]).await;
     log
 }
 

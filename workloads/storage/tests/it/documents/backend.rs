@@ -17,6 +17,7 @@ pub(crate) fn settings(documents: &Documents, database: &str) -> Settings {
         password: documents::PASSWORD.to_owned(),
         tls: false,
         retention: Retention::default(),
+        request_retention: Retention::default(),
     }
 }
 
