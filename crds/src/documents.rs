@@ -16,7 +16,7 @@ use crate::{CertificateAuthority, PodTemplate, Resources, StorageSpec, Without};
     validation = Rule::new("!has(self.requestRetentionDays) || !has(self.none)").message("documents.requestRetentionDays is for documents, and documents.none has none: leave one of the two out")
 )]
 pub struct DocumentsSpec {
-    /// Run by the operator: FerretDB on PostgreSQL with DocumentDB, one instance.
+    /// Run by the operator: FerretDB on PostgreSQL with DocumentDB, or MongoDB.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub managed: Option<ManagedDocuments>,
 
@@ -52,18 +52,33 @@ impl Default for DocumentsSpec {
 }
 
 /// A document store run by the operator.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("!has(self.replicas) || self.replicas == 1 || (self.engine == 'MongoDB' && self.replicas == 3)").message("documents.managed.replicas must be 1 or absent for FerretDB, which is one instance, and 1 or 3 for MongoDB: two members cannot agree when one is gone"),
+    validation = Rule::new("!has(self.version) || self.engine == 'MongoDB'").message("documents.managed.version is for MongoDB: FerretDB's image and PostgreSQL's are a pair that the operator's release names; leave it out"),
+    validation = Rule::new("self.engine == oldSelf.engine && (has(self.replicas) ? self.replicas : (self.engine == 'MongoDB' ? 3 : 1)) == (has(oldSelf.replicas) ? oldSelf.replicas : (oldSelf.engine == 'MongoDB' ? 3 : 1))").message("documents.managed.engine and replicas cannot change: set documents.none first and documents.managed again afterwards, which empties it, and run chatbot rebuild documents")
+)]
 pub struct ManagedDocuments {
     /// What it is made of.
     #[serde(default)]
     pub engine: DocumentEngine,
 
-    /// The volume.
+    /// Version of MongoDB, `major.minor` or `major.minor.patch`; the operator's release names one when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^\d+\.\d+(\.\d+)?$"), length(max = 20))]
+    pub version: Option<String>,
+
+    /// Members: one for FerretDB; for MongoDB one, or three (when absent), of which one may be lost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replicas: Option<i32>,
+
+    /// The volume, of each member.
     #[serde(default = "default_storage")]
     pub storage: StorageSpec,
 
-    /// Requests and limits of PostgreSQL's container; a quarter of the memory limit is for its pages.
+    /// Requests and limits of PostgreSQL's container, a quarter of whose memory limit is for its pages, or of MongoDB's,
+    /// half of whose memory limit above 1 GiB is for its cache.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resources: Option<Resources>,
 
@@ -76,6 +91,8 @@ impl Default for ManagedDocuments {
     fn default() -> Self {
         Self {
             engine: DocumentEngine::default(),
+            version: None,
+            replicas: None,
             storage: default_storage(),
             resources: None,
             pod_template: None,
@@ -89,6 +106,20 @@ pub enum DocumentEngine {
     /// FerretDB on PostgreSQL with the DocumentDB extension.
     #[default]
     FerretDB,
+    /// MongoDB as a replica set. *Unverified*: its agent was tried with a stand-in that keeps to MongoDB's manual, not
+    /// with MongoDB's own server.
+    MongoDB,
+}
+
+impl DocumentEngine {
+    /// Members where the spec does not say.
+    #[must_use]
+    pub const fn default_replicas(self) -> i32 {
+        match self {
+            Self::FerretDB => 1,
+            Self::MongoDB => 3,
+        }
+    }
 }
 
 /// Servers that speak MongoDB's protocol, run by somebody else.

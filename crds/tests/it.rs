@@ -278,6 +278,37 @@ fn kafka_is_managed_or_somebody_elses_or_none() {
 }
 
 #[test]
+fn managed_documents_keep_their_engine_and_size() {
+    let managed = |managed: Value| [("/spec/documents", json!({"managed": managed}))];
+    let mongodb = |replicas: i32| managed(json!({"engine": "MongoDB", "replicas": replicas}));
+    let default = managed(json!({"engine": "MongoDB"}));
+    accepts(&managed(json!({})));
+    accepts(&managed(json!({"engine": "FerretDB", "replicas": 1})));
+    accepts(&default);
+    accepts(&mongodb(1));
+    accepts(&managed(json!({"engine": "MongoDB", "version": "8.0"})));
+    let sentence = "documents.managed.replicas must be 1 or absent for FerretDB";
+    for replicas in [0, 2, 4] {
+        rejects(&mongodb(replicas), sentence);
+    }
+    rejects(&managed(json!({"replicas": 3})), sentence);
+    rejects(
+        &managed(json!({"version": "2.7.0"})),
+        "documents.managed.version is for MongoDB",
+    );
+
+    let sentence = "documents.managed.engine and replicas cannot change";
+    accepts_update(&default, &mongodb(3));
+    accepts_update(&managed(json!({})), &managed(json!({"replicas": 1})));
+    rejects_update(&mongodb(1), &mongodb(3), sentence);
+    rejects_update(&mongodb(1), &default, sentence);
+    rejects_update(&managed(json!({})), &mongodb(1), sentence);
+    let none = [("/spec/documents", json!({"none": {}}))];
+    accepts_update(&managed(json!({})), &none);
+    accepts_update(&none, &default);
+}
+
+#[test]
 fn kafka_keeps_its_size() {
     let size = |replicas: i32| [("/spec/kafka/managed/replicas", json!(replicas))];
     accepts(&size(1));

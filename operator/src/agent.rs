@@ -3,7 +3,7 @@
 //!
 //! The program is this one, static, copied into the engine's own image by an init container. The agents
 //! themselves stand beside their engines: [`crate::mysql::agent`], [`crate::redis::agent`],
-//! [`crate::kafka::agent`], [`crate::documents::agent`].
+//! [`crate::kafka::agent`], [`crate::documents::agent`], [`crate::documents::mongo::agent`].
 
 pub(crate) mod board;
 pub(crate) mod children;

@@ -27,6 +27,8 @@ enum Command {
     KafkaAgent(Box<kafka::agent::Settings>),
     /// Be the parent of a PostgreSQL server that holds documents, in its pod.
     DocumentsAgent(Box<documents::agent::Settings>),
+    /// Be the parent of a MongoDB server, in its pod.
+    MongoAgent(Box<documents::mongo::agent::Settings>),
     /// Copy this program into a folder, so that it can run in another image.
     Install {
         /// The folder.
@@ -59,6 +61,11 @@ fn main() -> ExitCode {
         Command::DocumentsAgent(settings) => {
             telemetry(&settings.log);
             block_on(documents::agent::run(*settings)).map_err(|error| outcome::chain(&error))
+        }
+        Command::MongoAgent(settings) => {
+            telemetry(&settings.log);
+            block_on(documents::mongo::agent::run(*settings))
+                .map_err(|error| outcome::chain(&error))
         }
         Command::Install { folder } => {
             telemetry("info");

@@ -37,6 +37,14 @@ pub struct Settings {
     )]
     pub kafka_repository: String,
 
+    /// Repository of the MongoDB server's image; the version is its tag.
+    #[arg(
+        long,
+        env = "MONGO_REPOSITORY",
+        default_value = "docker.io/library/mongo"
+    )]
+    pub mongo_repository: String,
+
     /// Image of PostgreSQL with the DocumentDB extension, the one that goes with FerretDB's.
     #[arg(
         long,

@@ -62,6 +62,8 @@ fn identity() -> Identity {
             identity::KAFKA_AGENT_TOKEN,
             identity::DOCUMENTS_AGENT_TOKEN,
             identity::DOCUMENTS_PASSWORD,
+            identity::DOCUMENTS_ADMIN_PASSWORD,
+            identity::DOCUMENTS_MEMBER_KEY,
         ]
         .map(|key| (key, "x")),
     );
@@ -91,6 +93,7 @@ fn settings() -> Settings {
         documentdb_image: "ghcr.io/ferretdb/postgres-documentdb:1".to_owned(),
         ferretdb_image: "ghcr.io/ferretdb/ferretdb:2.7.0".to_owned(),
         kafka_repository: "docker.io/apache/kafka".to_owned(),
+        mongo_repository: "docker.io/library/mongo".to_owned(),
         redis_repository: "docker.io/library/redis".to_owned(),
         nginx_image: "docker.io/library/nginx:1.30".to_owned(),
         watch_namespaces: Vec::new(),

@@ -12,19 +12,23 @@ use kube::api::ObjectMeta;
 
 use crate::child::Child;
 
-/// Lets pods of the same namespace with the labels of `peers` reach one port of the selected pods, everyone their
+/// Lets pods of the same namespace with the labels of one of `peers` reach one port of the selected pods, everyone their
 /// agent's (which wants a token), and nobody anything else. Probes come from the node, which no policy stops.
 #[must_use]
 pub fn only(
     name: &str,
     selector: &BTreeMap<String, String>,
     port: u16,
-    peers: &BTreeMap<String, String>,
+    peers: &[&BTreeMap<String, String>],
     agent: u16,
 ) -> Child {
     let labels = |labels: &BTreeMap<String, String>| LabelSelector {
         match_labels: Some(labels.clone()),
         ..LabelSelector::default()
+    };
+    let from = |peer: &BTreeMap<String, String>| NetworkPolicyPeer {
+        pod_selector: Some(labels(peer)),
+        ..NetworkPolicyPeer::default()
     };
     let ports = |port: u16| {
         Some(vec![NetworkPolicyPort {
@@ -43,10 +47,7 @@ pub fn only(
             policy_types: Some(vec!["Ingress".to_owned()]),
             ingress: Some(vec![
                 NetworkPolicyIngressRule {
-                    from: Some(vec![NetworkPolicyPeer {
-                        pod_selector: Some(labels(peers)),
-                        ..NetworkPolicyPeer::default()
-                    }]),
+                    from: Some(peers.iter().map(|peer| from(peer)).collect()),
                     ports: ports(port),
                 },
                 NetworkPolicyIngressRule {

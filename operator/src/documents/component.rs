@@ -8,8 +8,8 @@ use chatbot_crds::{
 use kube::ResourceExt;
 
 use super::facts::StoreFacts;
-use super::plan::{self, Managed, Plan};
-use super::{connection, objects};
+use super::plan::{self, FerretDb, Managed, Plan};
+use super::{connection, mongo, objects};
 use crate::child::Child;
 use crate::component::{Component, Error, Observation, Scene};
 use crate::facts::{Facts, References};
@@ -62,12 +62,18 @@ impl Component for Documents {
     }
 
     fn build(&self, plan: &Plan) -> Vec<Child> {
-        plan.objects(objects::build)
+        plan.objects(|managed| match managed {
+            Managed::FerretDb(store) => objects::build(store),
+            Managed::MongoDb(members) => mongo::build(members),
+        })
     }
 
     async fn observe(&self, plan: &Plan, scene: &Scene<'_>) -> Result<Observation, Error> {
         match plan {
-            Plan::Managed(managed) => observe_store(managed, scene).await,
+            Plan::Managed(managed) => match &**managed {
+                Managed::FerretDb(store) => observe_store(store, scene).await,
+                Managed::MongoDb(members) => mongo::observe(members, scene).await,
+            },
             Plan::External(hosts) => Ok(EXTERNAL.observe(hosts, scene).await),
             Plan::Without => Ok(Observation::new(
                 Reason::Ready,
@@ -77,7 +83,7 @@ impl Component for Documents {
     }
 }
 
-async fn observe_store(plan: &Managed, scene: &Scene<'_>) -> Result<Observation, Error> {
+async fn observe_store(plan: &FerretDb, scene: &Scene<'_>) -> Result<Observation, Error> {
     let pods = scene.live.pods(names::DOCUMENTS);
     let facts: Option<StoreFacts> = match pods.first() {
         Some(pod) => {

@@ -2,7 +2,7 @@
 //! one, so that storage need not know which.
 
 use chatbot_contract::{documents, identity, ports};
-use chatbot_crds::{ChatbotDeploymentSpec, ExternalDocuments};
+use chatbot_crds::{ChatbotDeploymentSpec, DocumentEngine, ExternalDocuments};
 
 use crate::authority::{self, Authority};
 use crate::engine::Account;
@@ -75,18 +75,32 @@ impl Connection {
                 account: Account::of_secret(facts, secret_name, SECRET_FIELD)?,
             }));
         }
-        if spec.managed.is_none() {
+        let Some(managed) = &spec.managed else {
             return Ok(None);
-        }
-        let host = names::of(&facts.name, names::DOCUMENTS);
+        };
+        let hosts = match managed.engine {
+            DocumentEngine::FerretDB => vec![names::of(&facts.name, names::DOCUMENTS)],
+            DocumentEngine::MongoDB => {
+                let replicas = managed
+                    .replicas
+                    .unwrap_or(managed.engine.default_replicas());
+                let member = |ordinal| names::member(&facts.name, names::DOCUMENTS, ordinal);
+                (0..replicas).map(member).collect()
+            }
+        };
+        let hosts: Vec<String> = hosts
+            .into_iter()
+            .map(|host| format!("{host}.{}.svc:{}", facts.namespace, ports::DOCUMENTS))
+            .collect();
         let account = Account::of_identity(
             facts,
             documents::WORKLOAD_ACCOUNT,
             identity::DOCUMENTS_PASSWORD.to_owned(),
         )?;
         Ok(Some(Self {
-            hosts: format!("{host}.{}.svc:{}", facts.namespace, ports::DOCUMENTS),
-            replica_set: None,
+            hosts: hosts.join(","),
+            replica_set: (managed.engine == DocumentEngine::MongoDB)
+                .then(|| documents::REPLICA_SET.to_owned()),
             database: documents::DATABASE.to_owned(),
             tls: false,
             authority: None,

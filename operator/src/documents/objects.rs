@@ -1,4 +1,4 @@
-//! The build step: the objects that the store is made of.
+//! The build step of FerretDB: the objects that the store is made of.
 //!
 //! One pod with two programs. PostgreSQL comes first and goes last (a sidecar, in Kubernetes' words): FerretDB begins
 //! when the account is there. FerretDB believes every account it knows with everything, so a NetworkPolicy lets in
@@ -12,7 +12,7 @@ use kube::api::ObjectMeta;
 
 use chatbot_contract::{Workload, identity, paths, ports};
 
-use super::plan::Managed;
+use super::plan::FerretDb;
 use crate::build::service::{internal_to, port_named};
 use crate::build::stateful_set::{self, Parts};
 use crate::build::{account, agent, env, network_policy, pod};
@@ -34,7 +34,7 @@ const START_EVERY: i32 = 1;
 const START_TRIES: i32 = 300;
 
 /// All of them, in the order of need.
-pub(super) fn build(plan: &Managed) -> Vec<Child> {
+pub(super) fn build(plan: &FerretDb) -> Vec<Child> {
     let selector = labels::selector(&plan.deployment, names::DOCUMENTS);
     let storage = labels::selector(&plan.deployment, Workload::Storage.name());
     let port = port_named("documents", ports::DOCUMENTS, "documents", None);
@@ -44,7 +44,7 @@ pub(super) fn build(plan: &Managed) -> Vec<Child> {
             &plan.name(),
             &selector,
             ports::DOCUMENTS,
-            &storage,
+            &[&storage],
             ports::DOCUMENTS_AGENT,
         ),
         internal_to(&plan.name(), selector.clone(), port),
@@ -62,7 +62,7 @@ pub(super) fn build(plan: &Managed) -> Vec<Child> {
     ]
 }
 
-fn template(plan: &Managed) -> PodTemplateSpec {
+fn template(plan: &FerretDb) -> PodTemplateSpec {
     PodTemplateSpec {
         metadata: Some(ObjectMeta {
             labels: Some(labels::common(&plan.deployment, names::DOCUMENTS)),
@@ -82,7 +82,7 @@ fn template(plan: &Managed) -> PodTemplateSpec {
     }
 }
 
-fn postgres(plan: &Managed) -> Container {
+fn postgres(plan: &FerretDb) -> Container {
     Container {
         name: POSTGRES.to_owned(),
         image: Some(plan.postgres_image.clone()),
@@ -114,7 +114,7 @@ fn postgres(plan: &Managed) -> Container {
     }
 }
 
-fn ferretdb(plan: &Managed) -> Container {
+fn ferretdb(plan: &FerretDb) -> Container {
     let probe = |path: &str, period, failures| Probe {
         http_get: Some(HTTPGetAction {
             path: Some(path.to_owned()),
@@ -155,7 +155,7 @@ fn ferretdb(plan: &Managed) -> Container {
     }
 }
 
-fn volumes(plan: &Managed) -> Vec<Volume> {
+fn volumes(plan: &FerretDb) -> Vec<Volume> {
     let items = [
         identity::DOCUMENTS_AGENT_TOKEN,
         identity::DOCUMENTS_PASSWORD,

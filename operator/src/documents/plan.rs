@@ -1,12 +1,16 @@
 //! The validate step: one owned plan of spec and facts, or what is wrong.
 
+use std::collections::BTreeMap;
+
 use chatbot_contract::identity;
-use chatbot_crds::{ManagedDocuments, StorageSpec};
+use chatbot_crds::{DocumentEngine, ManagedDocuments, StorageSpec};
 use k8s_openapi::api::core::v1::{PodTemplateSpec, ResourceRequirements};
 
 use super::connection::Connection;
+use super::mongo;
 use crate::build::pod;
 use crate::engine;
+use crate::engine::members::{Asked, Members};
 use crate::facts::Facts;
 use crate::names;
 use crate::reason::Problem;
@@ -14,9 +18,18 @@ use crate::reason::Problem;
 /// What the spec asks for.
 pub(super) type Plan = engine::Plan<Managed>;
 
-/// What the store shall be.
+/// What the operator runs.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Managed {
+pub enum Managed {
+    /// FerretDB in front of PostgreSQL.
+    FerretDb(FerretDb),
+    /// A replica set of MongoDB's own servers.
+    MongoDb(Members),
+}
+
+/// What FerretDB and PostgreSQL shall be.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FerretDb {
     /// Name of the ChatbotDeployment.
     pub deployment: String,
     /// Image of PostgreSQL with the DocumentDB extension.
@@ -35,7 +48,7 @@ pub struct Managed {
     pub token: String,
 }
 
-impl Managed {
+impl FerretDb {
     /// Name of the StatefulSet and of the Service.
     #[must_use]
     pub fn name(&self) -> String {
@@ -60,16 +73,33 @@ pub(super) fn validate(facts: &Facts) -> Result<Plan, Problem> {
         return Ok(Plan::Without);
     };
     let ManagedDocuments {
-        engine: _,
+        engine,
+        version,
+        replicas,
         storage,
         resources,
         pod_template,
     } = managed;
+    let status = facts.status.components.documents.as_ref();
+    if engine == DocumentEngine::MongoDB {
+        let asked = Asked {
+            // Not what status says: FerretDB's may stand there still.
+            version: version.or_else(|| Some(mongo::ENGINE.default_version.to_owned())),
+            replicas: replicas.unwrap_or_else(|| engine.default_replicas()),
+            storage,
+            resources,
+            config: BTreeMap::new(),
+            pod_template,
+        };
+        let repository = &facts.settings.mongo_repository;
+        let members = Members::plan(&mongo::ENGINE, facts, asked, repository, status)?;
+        return Ok(Plan::Managed(Box::new(Managed::MongoDb(members))));
+    }
     // A class that goes away later takes nothing from volumes that exist.
-    if facts.status.components.documents.is_none() {
+    if status.is_none() {
         engine::check_class("documents", &storage, facts.storage_classes.as_deref())?;
     }
-    Ok(Plan::Managed(Box::new(Managed {
+    Ok(Plan::Managed(Box::new(Managed::FerretDb(FerretDb {
         deployment: facts.name.clone(),
         postgres_image: facts.settings.documentdb_image.clone(),
         ferretdb_image: facts.settings.ferretdb_image.clone(),
@@ -81,5 +111,5 @@ pub(super) fn validate(facts: &Facts) -> Result<Plan, Problem> {
             .identity()?
             .text(identity::DOCUMENTS_AGENT_TOKEN)?
             .to_owned(),
-    })))
+    }))))
 }

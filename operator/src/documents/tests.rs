@@ -10,6 +10,10 @@ use crate::facts::Facts;
 use crate::reason::Reason;
 use crate::testing::{facts, facts_with};
 
+fn mongodb() -> Value {
+    json!({"managed": {"engine": "MongoDB"}})
+}
+
 fn spec(documents: &Value) -> Value {
     json!({"llm": {"provider": "Echo"}, "documents": documents})
 }
@@ -37,6 +41,42 @@ fn a_store_is_these_objects() {
 }
 
 #[test]
+fn three_members_of_mongodb_are_these_objects() {
+    insta::assert_yaml_snapshot!(built(&facts(spec(&mongodb()))));
+}
+
+#[test]
+fn a_single_member_of_mongodb_has_no_budget_that_would_keep_its_node_from_being_drained() {
+    let single = json!({"managed": {"engine": "MongoDB", "replicas": 1, "version": "8.0.16"}});
+    let built = built(&facts(spec(&single)));
+    let kinds: Vec<&str> = built.iter().map(|(kind, _)| kind.as_str()).collect();
+    assert_eq!(
+        kinds,
+        ["NetworkPolicy", "ServiceAccount", "Service", "StatefulSet"]
+    );
+    let pods = &built[3].1["spec"]["template"]["spec"];
+    assert_eq!(
+        pods["containers"][0]["image"],
+        "docker.io/library/mongo:8.0.16"
+    );
+}
+
+#[test]
+fn another_engine_s_version_in_the_status_is_not_mongodb_s() {
+    let mut facts = facts(spec(&mongodb()));
+    facts.status.components.documents = Some(chatbot_crds::EngineStatus {
+        version: Some("2.7.0".to_owned()),
+        ..chatbot_crds::EngineStatus::default()
+    });
+    let set = built(&facts).pop().unwrap().1;
+    let pods = &set["spec"]["template"]["spec"];
+    assert_eq!(
+        pods["containers"][0]["image"],
+        "docker.io/library/mongo:8.0"
+    );
+}
+
+#[test]
 fn one_that_somebody_else_runs_and_none_are_no_objects() {
     assert_eq!(built(&external()), []);
     assert_eq!(built(&facts(spec(&json!({"none": {}})))), []);
@@ -48,6 +88,13 @@ fn storage_is_told_where_it_is() {
     let managed = of(&facts(spec(&json!({"managed": {}, "retentionDays": 30})))).unwrap();
     assert_eq!(managed.hosts, "shop-documents.default.svc:27017");
     assert_eq!((managed.tls, managed.retention_days), (false, Some(30)));
+    assert_eq!(managed.replica_set, None);
+    let members = of(&facts(spec(&mongodb()))).unwrap();
+    assert_eq!(
+        members.hosts,
+        "shop-documents-0.default.svc:27017,shop-documents-1.default.svc:27017,shop-documents-2.default.svc:27017"
+    );
+    assert_eq!(members.replica_set.as_deref(), Some("chatbot"));
     let other = of(&external()).unwrap();
     assert_eq!(
         (other.hosts.as_str(), other.tls),

@@ -1,4 +1,4 @@
-//! Engines whose members need no brain on the operator's side, Redis and Kafka: what the members shall be, the objects
+//! Engines whose members need no brain on the operator's side, Redis, Kafka and MongoDB: what the members shall be, the objects
 //! that they are made of, and what their agents tell.
 //!
 //! A StatefulSet whose pods come up in parallel, since on empty volumes all must be heard, and are restarted one after
@@ -29,15 +29,17 @@ use crate::{labels, names};
 
 /// What is special about an engine.
 pub(crate) struct Engine {
-    /// The component, whose name the container, the folders and the agent's subcommand have as well.
+    /// The component, whose name the container and the folders have as well.
     pub(crate) component: &'static str,
+    /// The agent's subcommand.
+    pub(crate) agent: &'static str,
     /// Version of new members where the spec names none.
     pub(crate) default_version: &'static str,
     /// Requests and limits of the container where the spec names none: processor and memory.
     pub(crate) resources: [[&'static str; 2]; 2],
-    /// Name of the file with the settings that a person chose, and what stands between a name and a value in it.
-    pub(crate) config_file: &'static str,
-    pub(crate) between: char,
+    /// Name of the file with the settings that a person chose, and what stands between a name and a value in it;
+    /// nothing where there are none to choose.
+    pub(crate) config: Option<(&'static str, char)>,
     /// User and group of the server in the official image.
     pub(crate) user: i64,
     /// Time that an orderly stop may take (seconds).
@@ -129,14 +131,17 @@ impl Members {
             replicas: asked.replicas,
             storage: asked.storage,
             resources: pod::resources(asked.resources.as_ref(), requests, limits),
-            config: lines(component, &asked.config, engine.between)?,
+            config: match engine.config {
+                Some((_, between)) => lines(component, &asked.config, between)?,
+                None => String::new(),
+            },
             template: pod::parse_template(&field, asked.pod_template.as_ref())?,
             token: facts.identity()?.text(engine.token)?.to_owned(),
         })
     }
 
     /// Name of the StatefulSet, and the first part of the pods' names.
-    fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         names::of(&self.deployment, self.component)
     }
 
@@ -149,7 +154,7 @@ impl Members {
         (0..self.replicas).map(|ordinal| names::member(&self.deployment, self.component, ordinal))
     }
 
-    fn selector(&self) -> BTreeMap<String, String> {
+    pub(crate) fn selector(&self) -> BTreeMap<String, String> {
         labels::selector(&self.deployment, self.component)
     }
 }
@@ -157,10 +162,10 @@ impl Members {
 /// The objects, in the order of need.
 pub(crate) fn build(engine: &Engine, plan: &Members) -> Vec<Child> {
     let selector = plan.selector();
-    let mut children = vec![
-        account::account(&plan.name()),
-        config::config(plan.config_name(), engine.config_file, &plan.config),
-    ];
+    let mut children = vec![account::account(&plan.name())];
+    if let Some((file, _)) = engine.config {
+        children.push(config::config(plan.config_name(), file, &plan.config));
+    }
     children.extend(plan.members().map(|member| service(engine, plan, member)));
     children.extend(budget::budget(
         &plan.name(),
@@ -192,11 +197,14 @@ fn service(engine: &Engine, plan: &Members, member: String) -> Child {
 }
 
 fn template(engine: &Engine, plan: &Members) -> PodTemplateSpec {
-    let hash = config::hash(&plan.config);
+    let hash = |_| {
+        let hash = config::hash(&plan.config);
+        [(labels::CONFIG_HASH.to_owned(), hash)].into()
+    };
     PodTemplateSpec {
         metadata: Some(ObjectMeta {
             labels: Some(labels::common(&plan.deployment, plan.component)),
-            annotations: Some([(labels::CONFIG_HASH.to_owned(), hash)].into()),
+            annotations: engine.config.map(hash),
             ..ObjectMeta::default()
         }),
         spec: Some(PodSpec {
@@ -217,16 +225,24 @@ fn template(engine: &Engine, plan: &Members) -> PodTemplateSpec {
 fn server(engine: &Engine, plan: &Members) -> Container {
     let component = engine.component;
     let folder = format!("/etc/chatbot/{component}");
+    let mut args = vec![engine.agent.to_owned()];
+    let mut volume_mounts = vec![
+        pod::mount("data", "/data", false),
+        pod::mount("runtime", &format!("/run/{component}"), false),
+        pod::mount("tmp", "/tmp", false),
+        agent::mount(),
+        pod::mount("identity", "/etc/chatbot/identity", true),
+    ];
+    if let Some((file, _)) = engine.config {
+        args.extend(["--config".to_owned(), format!("{folder}/{file}")]);
+        volume_mounts.push(pod::mount("config", &folder, true));
+    }
     Container {
         name: component.to_owned(),
         image: Some(plan.image.clone()),
         image_pull_policy: Some("IfNotPresent".to_owned()),
         command: Some(vec![agent::program()]),
-        args: Some(vec![
-            format!("{component}-agent"),
-            "--config".to_owned(),
-            format!("{folder}/{}", engine.config_file),
-        ]),
+        args: Some(args),
         env: Some(vec![
             env::field("POD_NAME", "metadata.name"),
             env::value("MEMBERS", plan.members().collect::<Vec<_>>().join(",")),
@@ -244,14 +260,7 @@ fn server(engine: &Engine, plan: &Members) -> Container {
         liveness_probe: Some(pod::http_probe(paths::LIVEZ, "agent", 10, 6)),
         readiness_probe: Some(pod::http_probe(paths::READYZ, "agent", 2, 2)),
         termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
-        volume_mounts: Some(vec![
-            pod::mount("data", "/data", false),
-            pod::mount("runtime", &format!("/run/{component}"), false),
-            pod::mount("tmp", "/tmp", false),
-            agent::mount(),
-            pod::mount("identity", "/etc/chatbot/identity", true),
-            pod::mount("config", &folder, true),
-        ]),
+        volume_mounts: Some(volume_mounts),
         ..Container::default()
     }
 }
@@ -262,14 +271,17 @@ fn volumes(engine: &Engine, plan: &Members) -> Vec<Volume> {
         .chain(passwords.iter().map(String::as_str))
         .map(|key| (key, key))
         .collect();
-    vec![
+    let mut volumes = vec![
         agent::volume(),
         pod::empty_dir("tmp"),
         // The agent writes passwords there for the server to read at its start.
         pod::memory("runtime", "8Mi"),
         pod::secret_volume("identity", &names::identity(&plan.deployment), &items),
-        pod::config_volume("config", &plan.config_name()),
-    ]
+    ];
+    if engine.config.is_some() {
+        volumes.push(pod::config_volume("config", &plan.config_name()));
+    }
+    volumes
 }
 
 /// Asks all agents at once, and says how the members are.

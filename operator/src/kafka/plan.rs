@@ -16,10 +16,10 @@ pub(super) type Plan = engine::Plan<Members>;
 /// What is special about Kafka.
 pub(super) const ENGINE: Engine = Engine {
     component: names::KAFKA,
+    agent: "kafka-agent",
     default_version: "4.4.0",
     resources: [["50m", "512Mi"], ["2", "1Gi"]],
-    config_file: "server.properties",
-    between: '=',
+    config: Some(("server.properties", '=')),
     user: 1000,
     // Others must lead this member's partitions, and what it wrote must reach the disk; the agent kills it after 20 s.
     grace_seconds: 30,

@@ -16,10 +16,10 @@ pub(super) type Plan = engine::Plan<Members>;
 /// What is special about Redis.
 pub(super) const ENGINE: Engine = Engine {
     component: names::REDIS,
+    agent: "redis-agent",
     default_version: "8.0",
     resources: [["20m", "48Mi"], ["1", "256Mi"]],
-    config_file: "redis.conf",
-    between: ' ',
+    config: Some(("redis.conf", ' ')),
     user: 999,
     // A hand-over and a clean end take seconds.
     grace_seconds: 30,

@@ -22,6 +22,10 @@ pub const REDIS_AGENT_TOKEN: &str = "redis-agent-token";
 pub const DOCUMENTS_AGENT_TOKEN: &str = "documents-agent-token";
 /// Password of storage's account at the document store.
 pub const DOCUMENTS_PASSWORD: &str = "documents-workload-password";
+/// Password of the agents' account at MongoDB.
+pub const DOCUMENTS_ADMIN_PASSWORD: &str = "documents-admin-password";
+/// What MongoDB's members tell each other apart from strangers by: the content of their key file.
+pub const DOCUMENTS_MEMBER_KEY: &str = "documents-member-key";
 /// Bearer token of the Kafka agents' interface.
 pub const KAFKA_AGENT_TOKEN: &str = "kafka-agent-token";
 

@@ -1,4 +1,4 @@
-//! For tests only: real servers, the stand-in for Groq, people who use a system and what they may expect.
+//! For tests only: real servers, the stand-ins for Groq and MongoDB, people who use a system and what they may expect.
 
 pub mod api;
 pub mod certificates;
@@ -8,6 +8,7 @@ pub mod groq;
 mod guard;
 pub mod history;
 pub mod kafka;
+pub mod mongod;
 pub mod mysql;
 pub mod person;
 pub mod receiver;

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use chatbot_contract::identity::{
-    self, DOCUMENTS_AGENT_TOKEN, DOCUMENTS_PASSWORD, INTERNAL_KEY, KAFKA_AGENT_TOKEN, KEY_RING,
-    KeyRing, MYSQL_AGENT_TOKEN, MYSQL_GROUP_ID, REDIS_AGENT_TOKEN, SIGNING_KEYS, SigningKey,
-    SigningKeys,
+    self, DOCUMENTS_ADMIN_PASSWORD, DOCUMENTS_AGENT_TOKEN, DOCUMENTS_MEMBER_KEY,
+    DOCUMENTS_PASSWORD, INTERNAL_KEY, KAFKA_AGENT_TOKEN, KEY_RING, KeyRing, MYSQL_AGENT_TOKEN,
+    MYSQL_GROUP_ID, REDIS_AGENT_TOKEN, SIGNING_KEYS, SigningKey, SigningKeys,
 };
 use chatbot_contract::{kafka, mysql, redis};
 use jiff::{Timestamp, ToSpan};
@@ -29,6 +29,8 @@ pub(super) fn keys() -> Vec<String> {
         KAFKA_AGENT_TOKEN,
         DOCUMENTS_AGENT_TOKEN,
         DOCUMENTS_PASSWORD,
+        DOCUMENTS_ADMIN_PASSWORD,
+        DOCUMENTS_MEMBER_KEY,
     ];
     let mysql = mysql::ACCOUNTS.map(identity::mysql_password);
     let redis = redis::ACCOUNTS.map(identity::redis_password);
@@ -66,7 +68,7 @@ fn value(key: &str, now: Timestamp) -> String {
             })
         }
         MYSQL_GROUP_ID => Uuid::new_v4().to_string(),
-        // Passwords and the agents' tokens: 128 bits as 32 hexadecimal digits, safe in any syntax. MySQL takes no
+        // Passwords, MongoDB's key and the agents' tokens: 128 bits as 32 hexadecimal digits, safe in any syntax. MySQL takes no
         // longer password for the recovery of a group's members.
         _ => crate::apply::hex(&rand::random::<[u8; 16]>()),
     }

@@ -33,10 +33,15 @@ impl Ground {
     /// Makes the machines, with the root filesystem that a variable names, the files of the identity, and an empty
     /// volume each.
     pub(super) fn new(variable: &str, identity: &[(String, &str)]) -> Self {
-        let _ = rustls::crypto::ring::default_provider().install_default();
         let root = PathBuf::from(std::env::var_os(variable).unwrap_or_else(|| {
             panic!("{variable} is not set: it names the folder of a root filesystem with the engine (`make test-fast` sets it)")
         }));
+        Self::at(root, identity)
+    }
+
+    /// The same, with this root filesystem.
+    pub(super) fn at(root: PathBuf, identity: &[(String, &str)]) -> Self {
+        let _ = rustls::crypto::ring::default_provider().install_default();
         static TURN: AtomicU32 = AtomicU32::new(0);
         let (process, turn) = (std::process::id(), TURN.fetch_add(1, Ordering::Relaxed));
         let name = format!("{process}x{turn}");
