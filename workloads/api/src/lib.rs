@@ -9,6 +9,7 @@ pub mod conversations;
 pub mod error;
 pub mod events;
 pub mod internal;
+mod query;
 pub mod turns;
 pub mod usage;
 pub mod webhooks;

@@ -1,9 +1,10 @@
 //! What a user has been answered.
 
 use jiff::civil::Date;
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
+
+use crate::query;
 
 /// Which days.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, IntoParams)]
@@ -12,7 +13,7 @@ pub struct UsageIn {
     /// First day in UTC, `2026-11-01`; 29 days before `to` when absent.
     #[serde(
         default,
-        deserialize_with = "day",
+        deserialize_with = "query::day",
         skip_serializing_if = "Option::is_none"
     )]
     #[param(value_type = Option<String>, format = Date)]
@@ -20,19 +21,11 @@ pub struct UsageIn {
     /// Last day in UTC, included, at most 366 days after `from`; today when absent.
     #[serde(
         default,
-        deserialize_with = "day",
+        deserialize_with = "query::day",
         skip_serializing_if = "Option::is_none"
     )]
     #[param(value_type = Option<String>, format = Date)]
     pub to: Option<Date>,
-}
-
-/// A parser's own words tell nobody what to write.
-fn day<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Date>, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    let day = text.parse();
-    day.map(Some)
-        .map_err(|_| D::Error::custom(format!("`{text}` is no day: write it as 2026-11-01")))
 }
 
 /// What the user was answered in a span of days.

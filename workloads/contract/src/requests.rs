@@ -23,7 +23,7 @@ pub struct Request {
     pub time: Timestamp,
     /// Its `X-Request-Id`, which the logs of all workloads have, too: a client may have chosen it.
     pub request_id: String,
-    /// Method.
+    /// Method; `other` where a client has made one up.
     pub method: String,
     /// Route with the names of its parameters, never their values, such as `/v1/conversations/{conversation_id}`.
     pub route: String,

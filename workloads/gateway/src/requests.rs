@@ -18,6 +18,7 @@ use chatbot_contract::requests::{Request, VERSION};
 use chatbot_runtime::context::{Context, Shutdown};
 use chatbot_runtime::events::{EventLog, Record};
 use chatbot_runtime::layers;
+use chatbot_runtime::metrics::method_name;
 use chatbot_runtime::request_id::RequestId;
 use jiff::Timestamp;
 use prometheus_client::metrics::counter::Counter;
@@ -168,6 +169,11 @@ struct Noting {
 impl Drop for Noting {
     fn drop(&mut self) {
         let milliseconds = self.began.elapsed().as_millis();
+        // What is around the handlers answers for one that panics.
+        if self.noted.status == WENT_AWAY && std::thread::panicking() {
+            self.noted.status = ErrorCode::Internal.status();
+            self.noted.error = name(&ErrorCode::Internal);
+        }
         let noted = Request {
             milliseconds: u64::try_from(milliseconds).unwrap_or(u64::MAX),
             user_id: self.asker.0.get().copied(),
@@ -198,7 +204,7 @@ pub(crate) async fn note(
             id: Uuid::now_v7(),
             time: Timestamp::now(),
             request_id: request_id.as_str().to_owned(),
-            method: request.method().to_string(),
+            method: method_name(request.method()).to_owned(),
             route: route.unwrap_or_default().to_owned(),
             status: WENT_AWAY,
             error: None,
@@ -248,6 +254,7 @@ mod tests {
     use chatbot_runtime::events::{EventLog, InProcessLog};
     use futures::StreamExt as _;
     use tower::ServiceExt as _;
+    use tower_http::catch_panic::CatchPanicLayer;
     use uuid::Uuid;
 
     use super::{Asker, Requests, WAITING, note};
@@ -262,7 +269,8 @@ mod tests {
                     asker.is(USER);
                     Ok("the content")
                 })
-                .delete(async || ApiError::not_found("this thing")),
+                .delete(async || ApiError::not_found("this thing"))
+                .put(async || -> &str { panic!("as it was told to") }),
             )
             .layer(from_fn_with_state(requests, note))
     }
@@ -306,6 +314,28 @@ mod tests {
         let second = read().await;
         assert_eq!((second.status, second.user_id), (404, None));
         assert_eq!(second.error.as_deref(), Some("not_found"));
+    }
+
+    #[tokio::test]
+    async fn a_handler_that_panics_is_noted_with_its_error_and_a_method_that_is_made_up_with_none_of_it()
+     {
+        let log = Arc::new(InProcessLog::default());
+        let mut told = log.follow(Topic::Requests).await;
+        let context = Context::new(Workload::Gateway);
+        let (requests, telling) = Requests::new(log, &context);
+        tokio::spawn(telling.run());
+        let router = router(requests).layer(CatchPanicLayer::new());
+        let mut read = async || {
+            let payload = told.next().await.unwrap().record.payload;
+            serde_json::from_slice::<Request>(&payload).unwrap()
+        };
+        assert_eq!(ask(&router, "PUT").await.status(), 500);
+        let panicked = read().await;
+        assert_eq!(panicked.status, 500);
+        assert_eq!(panicked.error.as_deref(), Some("internal"));
+        assert_eq!(ask(&router, "SECRET").await.status(), 405);
+        let refused = read().await;
+        assert_eq!((refused.method.as_str(), refused.status), ("other", 405));
     }
 
     #[tokio::test]

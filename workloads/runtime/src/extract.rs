@@ -129,11 +129,13 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a failed step is a failed test")]
 
     use axum::body::Body;
-    use axum::extract::{FromRequest as _, Request};
+    use axum::extract::{FromRequest as _, FromRequestParts as _, Request};
+    use chatbot_api::conversations::PageIn;
     use chatbot_api::error::ErrorCode;
+    use chatbot_api::usage::UsageIn;
     use serde::Deserialize;
 
-    use super::{Json, parse};
+    use super::{Json, Query, parse};
 
     #[derive(Debug, PartialEq, Deserialize)]
     struct Thing {
@@ -151,6 +153,36 @@ mod tests {
             parse::<Thing>(br#"{"size": 1}"#).unwrap(),
             Thing { size: 1 }
         );
+    }
+
+    #[tokio::test]
+    async fn a_wrong_parameter_is_named_with_what_to_write() {
+        let refused = async |query: &str| {
+            let uri = format!("/?{query}");
+            let (mut parts, ()) = Request::get(uri).body(()).unwrap().into_parts();
+            let error = if query.starts_with("limit") {
+                let page = Query::<PageIn>::from_request_parts(&mut parts, &()).await;
+                page.map(|Query(page)| page.limit).unwrap_err()
+            } else {
+                let days = Query::<UsageIn>::from_request_parts(&mut parts, &()).await;
+                days.map(|Query(days)| days.from).unwrap_err()
+            };
+            assert_eq!(error.code, ErrorCode::InvalidRequest);
+            (error.param.unwrap_or_default(), error.message)
+        };
+        let expected = |param: &str, problem: &str| {
+            let message = format!("the query cannot be read: {problem}");
+            (param.to_owned(), message)
+        };
+        for day in ["yesterday", "2026-02-30", ""] {
+            let problem = format!("`{day}` is no day: write it as 2026-11-01");
+            let query = format!("from={day}");
+            assert_eq!(refused(&query).await, expected("from", &problem));
+        }
+        let problem = "`-1` is no number: write it as 50";
+        assert_eq!(refused("limit=-1").await, expected("limit", problem));
+        let (_, message) = refused("form=2026-11-01").await;
+        assert!(message.contains("unknown field `form`"), "{message}");
     }
 
     #[test]

@@ -18,6 +18,7 @@ use tracing::Instrument as _;
 
 use crate::context::Context;
 use crate::error::ApiError;
+use crate::metrics::method_name;
 use crate::request_id::RequestId;
 
 /// Largest body of a request, in bytes: the longest message in its widest encoding, and room.
@@ -62,7 +63,7 @@ async fn observe(State(context): State<Context>, mut request: Request, next: Nex
         .get::<MatchedPath>()
         .map_or_else(|| "unmatched".to_owned(), |path| path.as_str().to_owned());
     let mut running = context.metrics.request(&route, request.method());
-    let span = tracing::info_span!("request", request_id = %id, method = %request.method(), route);
+    let span = tracing::info_span!("request", request_id = %id, method = method_name(request.method()), route);
     request.extensions_mut().insert(id.clone());
     let version = request.version();
 

@@ -42,14 +42,32 @@ struct Http {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Request {
     route: String,
-    method: String,
+    method: &'static str,
     status: u16,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Route {
     route: String,
-    method: String,
+    method: &'static str,
+}
+
+/// The name of a method (RFC 9110 section 9, RFC 5789). What a client makes up is `other`: it would be a label of its own,
+/// and could hold anything.
+#[must_use]
+pub const fn method_name(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        Method::CONNECT => "CONNECT",
+        Method::TRACE => "TRACE",
+        _ => "other",
+    }
 }
 
 /// A request that is being served; it ends with the last byte of its answer, or when it is dropped.
@@ -57,7 +75,7 @@ struct Route {
 pub struct Running {
     http: Http,
     route: String,
-    method: String,
+    method: &'static str,
     status: Option<StatusCode>,
     since: Instant,
 }
@@ -128,7 +146,7 @@ impl Metrics {
         Running {
             http: self.http.clone(),
             route: route.to_owned(),
-            method: method.as_str().to_owned(),
+            method: method_name(method),
             status: None,
             since: Instant::now(),
         }
@@ -150,7 +168,7 @@ impl Running {
     fn labels(&self) -> Route {
         Route {
             route: self.route.clone(),
-            method: self.method.clone(),
+            method: self.method,
         }
     }
 }
@@ -166,7 +184,7 @@ impl Drop for Running {
             .observe(self.since.elapsed().as_secs_f64());
         let labels = Request {
             route: self.route.clone(),
-            method: self.method.clone(),
+            method: self.method,
             status,
         };
         self.http.requests.get_or_create(&labels).inc();
@@ -175,6 +193,8 @@ impl Drop for Running {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "a failed step is a failed test")]
+
     use axum::http::{Method, StatusCode};
     use chatbot_contract::Workload;
 
@@ -198,5 +218,17 @@ mod tests {
         );
         let line = "chatbot_http_requests_total{workload=\"chat\",route=\"/v1/x\",method=\"GET\",status=\"200\"} 1";
         assert!(text.contains(line), "{text}");
+    }
+
+    #[test]
+    fn methods_that_clients_make_up_are_one() {
+        let metrics = Metrics::new(Workload::Chat);
+        for made_up in ["SECRET-1", "SECRET-2"] {
+            let method = Method::from_bytes(made_up.as_bytes()).unwrap();
+            drop(metrics.request("unmatched", &method));
+        }
+        let text = metrics.text();
+        let line = "chatbot_http_requests_total{workload=\"chat\",route=\"unmatched\",method=\"other\",status=\"499\"} 2";
+        assert!(text.contains(line) && !text.contains("SECRET"), "{text}");
     }
 }

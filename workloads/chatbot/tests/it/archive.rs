@@ -12,6 +12,7 @@ use chatbot_contract::{Workload, paths};
 use chatbot_testkit::deployment::{Deployment, PAUSE};
 use chatbot_testkit::documents::Documents;
 use chatbot_testkit::kafka::Kafka;
+use futures::StreamExt as _;
 use mongodb::bson::doc;
 use reqwest::Method;
 use uuid::Uuid;
@@ -19,6 +20,12 @@ use uuid::Uuid;
 use crate::Person;
 use crate::deployment;
 use crate::events::{log, metric, tell_again};
+
+/// More requests than wait for Kafka, in the gateway's queue and with its producer.
+const MANY: usize = 3_000;
+
+/// How long one may take: far less than Kafka's client waits for a broker.
+const QUICK: Duration = Duration::from_secs(2);
 
 async fn turns(person: &Person<'_>) -> u64 {
     let usage: UsageOut = person.get("/v1/usage").await;
@@ -158,6 +165,52 @@ async fn requests_are_kept_once_though_kafka_was_away_and_its_topic_is_told_agai
     assert_eq!(count(doc! {}).await, 3);
     let text = format!("{:?}", kafka.records(&topic).await.unwrap());
     assert!(!text.contains("crab") && !text.contains(&conversation.to_string()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_kafka_holds_up_no_request_and_what_it_cannot_be_told_is_counted() {
+    let documents = Arc::new(Documents::start().await.unwrap());
+    let kafka = Arc::new(Kafka::start().await.unwrap());
+    let deployment =
+        deployment::start_with_documents(Some(Arc::clone(&kafka)), Arc::clone(&documents)).await;
+    let ada = Person::register(&deployment, "ada@example.org").await;
+    let requests = documents.collection("chatbot", "requests").unwrap();
+    let until_kept = async |id: &str| {
+        let filter = doc! {"request_id": id};
+        while requests.count_documents(filter.clone()).await.unwrap() == 0 {
+            tokio::time::sleep(PAUSE).await;
+        }
+    };
+    let ask = async |id: &str| {
+        let request = ada.ask(Method::GET, "/v1/me").header("x-request-id", id);
+        request.send().await.unwrap().error_for_status().unwrap();
+    };
+    ask("before").await;
+    until_kept("before").await;
+
+    kafka.kill();
+    ask("meanwhile").await;
+    let url = deployment.url("/v1/me");
+    let strangers = futures::stream::iter(0..MANY).map(async |_| {
+        let asked = deployment.http.get(&url).send();
+        let answer = tokio::time::timeout(QUICK, asked).await;
+        let answer = answer.expect("no request waits for Kafka").unwrap();
+        assert_eq!(answer.status(), 401);
+    });
+    let strangers = strangers.buffer_unordered(16);
+    strangers.for_each(|()| std::future::ready(())).await;
+    let metrics = deployment.admin(Workload::Gateway, paths::METRICS);
+    let metrics = reqwest::get(metrics).await.unwrap().text().await.unwrap();
+    let mut lines = metrics.lines();
+    let line = "chatbot_request_log_dropped_total{workload=\"gateway\"} ";
+    let dropped = lines.find_map(|found| found.strip_prefix(line)?.parse::<u64>().ok());
+    assert!(dropped.unwrap() > 0, "{metrics}");
+
+    kafka.start_again().await.unwrap();
+    // What waited is kept, and so is what comes now.
+    until_kept("meanwhile").await;
+    ask("after").await;
+    until_kept("after").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

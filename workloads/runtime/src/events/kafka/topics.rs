@@ -22,6 +22,10 @@ const REPLICATION: TopicReplication<'_> = TopicReplication::Fixed(-1);
 /// How long dead letters are kept, in milliseconds: 30 days, for a person to look at them.
 const DEAD_LETTERS_KEPT: &str = "2592000000";
 
+/// How long requests are kept, in milliseconds: three days, for a document store that is away. There are many more of
+/// them than of events, and they are worth less.
+const REQUESTS_KEPT: &str = "259200000";
+
 impl KafkaLog {
     /// Waits until these topics are there, and makes those that are missing.
     pub async fn make_topics(&self, topics: &[Topic]) {
@@ -51,7 +55,8 @@ impl KafkaLog {
                 let new = NewTopic::new(name, topic.partitions(), REPLICATION);
                 match topic {
                     Topic::DeadLetters => new.set("retention.ms", DEAD_LETTERS_KEPT),
-                    Topic::Events | Topic::Requests => new,
+                    Topic::Requests => new.set("retention.ms", REQUESTS_KEPT),
+                    Topic::Events => new,
                 }
             })
             .collect();
