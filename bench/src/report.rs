@@ -74,9 +74,9 @@ fn of_the_archive(measured: &archive::Measured) -> String {
     let mut text = format!(
         "## From a message to its transcript\n\n\
          Load: {schedule}, spread over {conversations} conversations; each is a message of \
-         {characters} characters\nand an answer of as many. Storage is called as the chat workload calls it; gateway and chat are left \
-         out, since two cores\nare not enough for them, the servers and the load. Turns begin when they are due, whatever became of those before \
-         (an open\nload, without coordinated omission: \
+         {characters} characters\nand an answer of as many. Storage is called as the chat workload calls it; \
+         gateway and chat\nare left out, so that the cores are for the way that is measured. Turns begin when they are due, \
+         whatever became of those\nbefore (an open load, without coordinated omission: \
          [Tene](https://github.com/giltene/wrk2), [Schroeder et \
          al.](https://www.usenix.org/legacy/event/nsdi06/tech/full_papers/schroeder/schroeder.pdf)).\n\n\
          | | samples | p50 | p95 | p99 | max |\n|---|---|---|---|---|---|\n\
