@@ -4,7 +4,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{PodTemplate, Resources, StorageSpec, Without};
+use crate::{CertificateAuthority, PodTemplate, Resources, StorageSpec, Without};
 
 /// The document store: exactly one of the three. What stands there can be made of MySQL's content again, so the choice
 /// can be changed.
@@ -126,7 +126,8 @@ impl DocumentEngine {
 #[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("self.hosts.all(s, s.matches('^([A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?|\\\\[[0-9A-Fa-f:.]+\\\\]):[0-9]{1,5}$'))").message("documents.external.hosts must be host:port each, such as documents.example:27017")
+    validation = Rule::new("self.hosts.all(s, s.matches('^([A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?|\\\\[[0-9A-Fa-f:.]+\\\\]):[0-9]{1,5}$'))").message("documents.external.hosts must be host:port each, such as documents.example:27017"),
+    validation = Rule::new("self.tls || !has(self.ca)").message("documents.external.ca has no use without TLS: set tls to true, or leave ca out")
 )]
 pub struct ExternalDocuments {
     /// Servers, `host:port` each.
@@ -147,9 +148,13 @@ pub struct ExternalDocuments {
     #[schemars(length(min = 1, max = 253))]
     pub secret_name: String,
 
-    /// TLS, checked with the system's roots.
+    /// Whether the connection is encrypted; certificates and names of the servers are checked.
     #[serde(default = "default_tls")]
     pub tls: bool,
+
+    /// Whom the servers' certificates must come from; the system's roots when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca: Option<CertificateAuthority>,
 }
 
 fn default_storage() -> StorageSpec {

@@ -7,7 +7,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{PodTemplate, Resources, StorageSpec, Without};
+use crate::{CertificateAuthority, PodTemplate, Resources, StorageSpec, Without};
 
 /// Settings of a Kafka server that the operator owns: `config` must not name them.
 ///
@@ -114,7 +114,8 @@ impl Default for ManagedKafka {
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("self.bootstrapServers.all(s, s.matches('^([A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?|\\\\[[0-9A-Fa-f:.]+\\\\]):[0-9]{1,5}$'))").message("kafka.external.bootstrapServers must be host:port each, such as kafka.example:9093"),
-    validation = Rule::new("self.mechanism != 'PLAIN' || self.tls").message("kafka.external.mechanism PLAIN sends the password as it is: set tls to true, or use SCRAM-SHA-512")
+    validation = Rule::new("self.mechanism != 'PLAIN' || self.tls").message("kafka.external.mechanism PLAIN sends the password as it is: set tls to true, or use SCRAM-SHA-512"),
+    validation = Rule::new("self.tls || !has(self.ca)").message("kafka.external.ca has no use without TLS: set tls to true, or leave ca out")
 )]
 pub struct ExternalKafka {
     /// Servers to begin with, `host:port` each; they tell the others.
@@ -129,9 +130,13 @@ pub struct ExternalKafka {
     #[serde(default)]
     pub mechanism: SaslMechanism,
 
-    /// TLS, checked against the public certificate authorities.
+    /// Whether the connection is encrypted; certificates and names of the servers are checked.
     #[serde(default = "default_tls")]
     pub tls: bool,
+
+    /// Whom the servers' certificates must come from; the system's roots when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca: Option<CertificateAuthority>,
 
     /// What the names of the topics begin with; another one for each ChatbotDeployment on one cluster.
     #[serde(default = "default_topic_prefix")]

@@ -9,6 +9,7 @@
     reason = "KubeSchema derives public helper types inside functions"
 )]
 
+mod authority;
 pub mod conditions;
 mod deployment;
 mod documents;
@@ -24,13 +25,14 @@ mod status;
 mod webhooks;
 mod workload;
 
+pub use authority::CertificateAuthority;
 pub use deployment::{ChatbotDeployment, ChatbotDeploymentSpec, DeletionPolicy};
 pub use documents::{DocumentEngine, DocumentsSpec, ExternalDocuments, ManagedDocuments};
 pub use kafka::{ExternalKafka, KafkaSpec, ManagedKafka, OWNED_KAFKA_SETTINGS, SaslMechanism};
 pub use llm::{LlmSpec, Provider, SecretKey};
 pub use load_balancer::{LoadBalancerSpec, ServiceSpec, ServiceType, TlsSpec};
 pub use mail::{MailSpec, MailTls};
-pub use mysql::{ExternalMysql, ManagedMysql, MysqlSpec, OWNED_SETTINGS, StorageSpec};
+pub use mysql::{ExternalMysql, ManagedMysql, MysqlSpec, MysqlTls, OWNED_SETTINGS, StorageSpec};
 pub use redis::{ExternalRedis, ManagedRedis, OWNED_REDIS_SETTINGS, RedisSpec, Without};
 pub use status::{
     ChatbotDeploymentStatus, ComponentStatuses, EngineStatus, MemberStatus, WorkloadStatus,

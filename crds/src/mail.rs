@@ -4,11 +4,14 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::CertificateAuthority;
+
 /// An SMTP server.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("self.tls != 'None' || !has(self.secretName)").message("mail.secretName with mail.tls None would send the password as it is: set tls to StartTls or Required, or leave secretName out"),
+    validation = Rule::new("self.tls != 'None' || !has(self.ca)").message("mail.ca has no use with mail.tls None, which shows no certificate: set tls to StartTls or Required, or leave ca out"),
     validation = Rule::new("self.from.matches('^([^<>@]+ <[^<>@ ]+@[^<>@ ]+>|[^<>@ ]+@[^<>@ ]+)$')").message("mail.from must be name@example.org, or Name <name@example.org>")
 )]
 pub struct MailSpec {
@@ -24,9 +27,13 @@ pub struct MailSpec {
     #[schemars(range(min = 1, max = 65535))]
     pub port: Option<i32>,
 
-    /// How the connection is encrypted, checked against the public certificate authorities.
+    /// How the connection is encrypted; the server's certificate and its name are checked.
     #[serde(default)]
     pub tls: MailTls,
+
+    /// Whom the server's certificate must come from; the system's roots when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca: Option<CertificateAuthority>,
 
     /// Whom mails are from.
     #[schemars(length(min = 3, max = 320))]

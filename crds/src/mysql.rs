@@ -6,7 +6,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{PodTemplate, Resources};
+use crate::{CertificateAuthority, PodTemplate, Resources};
 
 /// Settings of a MySQL server that the operator owns: `config` must not name them.
 ///
@@ -144,8 +144,11 @@ impl Default for StorageSpec {
 }
 
 /// A MySQL server run by somebody else.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("self.tls == 'Verified' || !has(self.ca)").message("mysql.external.ca has no use while the certificate is not checked: set tls to Verified, or leave ca out")
+)]
 pub struct ExternalMysql {
     /// Host name or address.
     #[schemars(
@@ -163,6 +166,14 @@ pub struct ExternalMysql {
     #[schemars(length(min = 1, max = 253))]
     pub secret_name: String,
 
+    /// What is asked of the connection, which is encrypted in any case.
+    #[serde(default)]
+    pub tls: MysqlTls,
+
+    /// Whom the server's certificate may come from, besides those whom the system trusts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca: Option<CertificateAuthority>,
+
     /// Schema of accounts; made by the migration when it may.
     #[serde(default = "default_users_schema")]
     #[schemars(regex(pattern = r"^[A-Za-z0-9_]+$"), length(max = 64))]
@@ -172,6 +183,27 @@ pub struct ExternalMysql {
     #[serde(default = "default_conversations_schema")]
     #[schemars(regex(pattern = r"^[A-Za-z0-9_]+$"), length(max = 64))]
     pub conversations_schema: String,
+}
+
+/// What is asked of an encrypted connection to MySQL.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum MysqlTls {
+    /// Nothing more: a server makes itself a certificate that nobody else knows.
+    #[default]
+    Unverified,
+    /// That the server's certificate is from an authority that is trusted, and for the server's name.
+    Verified,
+}
+
+impl MysqlTls {
+    /// The workloads' word for it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Unverified => "unverified",
+            Self::Verified => "verified",
+        }
+    }
 }
 
 const fn default_replicas() -> i32 {

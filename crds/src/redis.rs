@@ -6,7 +6,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{PodTemplate, Resources, StorageSpec};
+use crate::{CertificateAuthority, PodTemplate, Resources, StorageSpec};
 
 /// Settings of a Redis server that the operator owns: `config` must not name them.
 ///
@@ -117,8 +117,11 @@ impl Default for ManagedRedis {
 }
 
 /// A Redis server run by somebody else.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("self.tls || !has(self.ca)").message("redis.external.ca has no use without TLS: set tls to true, or leave ca out")
+)]
 pub struct ExternalRedis {
     /// Host name or address.
     #[schemars(
@@ -136,9 +139,13 @@ pub struct ExternalRedis {
     #[schemars(length(min = 1, max = 253))]
     pub secret_name: String,
 
-    /// Whether the connection is encrypted; the server's certificate is checked with the system's roots.
+    /// Whether the connection is encrypted; the server's certificate and its name are checked.
     #[serde(default)]
     pub tls: bool,
+
+    /// Whom the server's certificate must come from; the system's roots when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca: Option<CertificateAuthority>,
 }
 
 const fn default_replicas() -> i32 {

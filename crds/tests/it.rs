@@ -1,7 +1,10 @@
 //! Each validation rule accepts what it should and refuses what it should, with its sentence;
 //! no cluster is needed, since the rules are evaluated here as the API server does it.
 
-use chatbot_crds::{ChatbotDeployment, OWNED_KAFKA_SETTINGS, OWNED_REDIS_SETTINGS, OWNED_SETTINGS};
+use chatbot_crds::{
+    CertificateAuthority, ChatbotDeployment, OWNED_KAFKA_SETTINGS, OWNED_REDIS_SETTINGS,
+    OWNED_SETTINGS,
+};
 use serde_json::{Value, json};
 
 /// The smallest object, changed by `change` at its JSON pointers.
@@ -409,6 +412,63 @@ fn settings_that_the_operator_owns_are_refused_in_any_spelling() {
     ] {
         rejects(&config(name), "names a setting that the operator owns");
     }
+}
+
+#[test]
+fn an_authority_is_for_a_certificate_that_is_checked() {
+    let ca = json!({"secretName": "roots"});
+    for (path, external, with, without) in [
+        (
+            "/spec/mysql/external",
+            json!({"host": "db", "secretName": "db"}),
+            json!("Verified"),
+            json!("Unverified"),
+        ),
+        (
+            "/spec/redis",
+            json!({"external": {"host": "cache", "secretName": "cache"}}),
+            json!(true),
+            json!(false),
+        ),
+        (
+            "/spec/kafka",
+            json!({"external": {"bootstrapServers": ["k:9093"], "secretName": "events"}}),
+            json!(true),
+            json!(false),
+        ),
+        (
+            "/spec/documents",
+            json!({"external": {"hosts": ["d:27017"], "secretName": "documents"}}),
+            json!(true),
+            json!(false),
+        ),
+        (
+            "/spec/mail",
+            json!({"host": "mail", "from": "chat@example.org"}),
+            json!("Required"),
+            json!("None"),
+        ),
+    ] {
+        let spec = |tls: &Value| {
+            let mut spec = external.clone();
+            let inner = match spec.get_mut("external") {
+                Some(inner) => inner,
+                None => &mut spec,
+            };
+            inner["tls"] = tls.clone();
+            inner["ca"] = ca.clone();
+            [(path, spec)]
+        };
+        accepts(&spec(&with));
+        rejects(&spec(&without), ".ca has no use");
+    }
+}
+
+#[test]
+fn the_key_of_an_authority_is_the_one_that_cert_manager_writes() {
+    let ca: CertificateAuthority =
+        serde_json::from_value(json!({"secretName": "roots"})).expect("the key has a default");
+    assert_eq!(ca.key, "ca.crt");
 }
 
 #[test]

@@ -3,8 +3,9 @@
 //! The same for a managed and an external one, so that workloads and migration need not know which.
 
 use chatbot_contract::{identity, mysql, ports};
-use chatbot_crds::{ChatbotDeploymentSpec, ExternalMysql};
+use chatbot_crds::{ChatbotDeploymentSpec, ExternalMysql, MysqlTls};
 
+use crate::authority::{self, Authority};
 use crate::engine::Account;
 use crate::facts::Facts;
 use crate::names;
@@ -13,6 +14,9 @@ use crate::reason::Problem;
 /// Field of the spec that names the Secret of an external MySQL.
 const SECRET_FIELD: &str = "mysql.external.secretName";
 
+/// Field of the spec that names the certificate authority of an external MySQL.
+const CA_FIELD: &str = "mysql.external.ca";
+
 /// The relational store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Database {
@@ -20,35 +24,47 @@ pub struct Database {
     pub hosts: Vec<String>,
     /// How the server that takes writes is found.
     pub topology: &'static str,
+    /// Whether the server's certificate is checked, in the workloads' word.
+    pub tls: &'static str,
+    /// Whom it may come from besides those whom the system trusts, where the spec says it.
+    pub authority: Option<Authority>,
     /// Schema of accounts.
     pub users_schema: String,
     /// Schema of conversations.
     pub conversations_schema: String,
 }
 
-/// The Secret of an external MySQL, if there is one.
+/// The Secrets of an external MySQL.
 #[must_use]
-pub fn secret(spec: &ChatbotDeploymentSpec) -> Option<String> {
+pub fn secrets(spec: &ChatbotDeploymentSpec) -> Vec<String> {
     spec.mysql
         .external
         .as_ref()
-        .map(|external| external.secret_name.clone())
+        .map_or_else(Vec::new, |external| {
+            authority::secrets(Some(&external.secret_name), external.ca.as_ref())
+        })
 }
 
 impl Database {
     /// The store that the spec describes.
-    #[must_use]
-    pub fn of(facts: &Facts) -> Self {
-        match &facts.spec.mysql.external {
+    ///
+    /// # Errors
+    /// The Secret or the key of the certificate authority is not there, or holds none.
+    pub fn of(facts: &Facts) -> Result<Self, Problem> {
+        Ok(match &facts.spec.mysql.external {
             Some(ExternalMysql {
                 host,
                 port,
                 secret_name: _,
+                tls,
+                ca,
                 users_schema,
                 conversations_schema,
             }) => Self {
                 hosts: vec![format!("{host}:{port}")],
                 topology: "single",
+                tls: tls.name(),
+                authority: Authority::of(facts, ca.as_ref(), CA_FIELD)?,
                 users_schema: users_schema.clone(),
                 conversations_schema: conversations_schema.clone(),
             },
@@ -68,11 +84,13 @@ impl Database {
                         })
                         .collect(),
                     topology: "group",
+                    tls: MysqlTls::Unverified.name(),
+                    authority: None,
                     users_schema: mysql::USERS_SCHEMA.to_owned(),
                     conversations_schema: mysql::CONVERSATIONS_SCHEMA.to_owned(),
                 }
             }
-        }
+        })
     }
 }
 

@@ -50,10 +50,10 @@ impl<M> Plan<M> {
     }
 }
 
-/// What the plan of an engine is made of: its own Secret, where somebody else runs it, volumes and the identity.
-pub(crate) fn references(secret: Option<String>) -> References {
+/// What the plan of an engine is made of: its Secrets, where somebody else runs it, volumes and the identity.
+pub(crate) fn references(secrets: Vec<String>) -> References {
     References {
-        secrets: secret.into_iter().collect(),
+        secrets,
         storage_classes: true,
         identity: true,
     }

@@ -6,6 +6,7 @@
 
 pub mod agent;
 pub mod apply;
+pub mod authority;
 pub mod build;
 pub mod child;
 pub mod component;

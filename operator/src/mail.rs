@@ -2,12 +2,16 @@
 
 use chatbot_crds::{ChatbotDeploymentSpec, MailSpec, MailTls};
 
+use crate::authority::{self, Authority};
 use crate::engine::Account;
 use crate::facts::Facts;
 use crate::reason::Problem;
 
 /// Field of the spec that names the Secret.
 const SECRET_FIELD: &str = "mail.secretName";
+
+/// Field of the spec that names the certificate authority.
+const CA_FIELD: &str = "mail.ca";
 
 /// The server and the account there.
 #[derive(Clone, PartialEq, Eq)]
@@ -18,23 +22,27 @@ pub struct Mail {
     pub port: Option<i32>,
     /// How the connection is encrypted, in the workload's word.
     pub tls: &'static str,
+    /// Whom the server's certificate must come from, where the spec says it.
+    pub authority: Option<Authority>,
     /// Whom mails are from.
     pub from: String,
     /// With which account, where there is one.
     pub account: Option<Account>,
 }
 
-/// The Secret of the server, if there is one.
+/// The Secrets of the server.
 #[must_use]
-pub fn secret(spec: &ChatbotDeploymentSpec) -> Option<String> {
-    spec.mail.as_ref().and_then(|mail| mail.secret_name.clone())
+pub fn secrets(spec: &ChatbotDeploymentSpec) -> Vec<String> {
+    spec.mail.as_ref().map_or_else(Vec::new, |mail| {
+        authority::secrets(mail.secret_name.as_ref(), mail.ca.as_ref())
+    })
 }
 
 impl Mail {
     /// The server that the spec describes; nothing where it names none.
     ///
     /// # Errors
-    /// The Secret or a key is not there.
+    /// A Secret or a key is not there, or holds no certificate authority.
     pub fn of(facts: &Facts) -> Result<Option<Self>, Problem> {
         let Some(mail) = &facts.spec.mail else {
             return Ok(None);
@@ -43,6 +51,7 @@ impl Mail {
             host,
             port,
             tls,
+            ca,
             from,
             secret_name,
         } = mail;
@@ -58,6 +67,7 @@ impl Mail {
                 MailTls::StartTls => "starttls",
                 MailTls::None => "none",
             },
+            authority: Authority::of(facts, ca.as_ref(), CA_FIELD)?,
             from: from.clone(),
             account,
         }))

@@ -49,6 +49,8 @@ pub enum Reason {
     SecretMissing,
     /// A key of a Secret named in the spec does not exist or is empty.
     SecretKeyMissing,
+    /// A key of a Secret named in the spec holds no certificate authority.
+    CertificateInvalid,
     /// The spec is wrong in a way that the schema cannot tell.
     InvalidSpec,
     /// An object with the name the operator needs exists and is somebody else's.
@@ -130,6 +132,7 @@ impl Reason {
             | Self::InvalidObject
             | Self::SecretMissing
             | Self::SecretKeyMissing
+            | Self::CertificateInvalid
             | Self::InvalidSpec
             | Self::NameTaken
             | Self::IdentityMissing

@@ -10,6 +10,21 @@ use serde_json::Value;
 use crate::facts::{Facts, Identity, SecretData};
 use crate::settings::Settings;
 
+/// A certificate authority that nothing was signed by; good until 2126.
+pub(crate) const AUTHORITY: &str = "\
+-----BEGIN CERTIFICATE-----
+MIIBijCCAS+gAwIBAgIUNJ0gt93/5dQ/kgmgEUPP5CLWGe4wCgYIKoZIzj0EAwIw
+GTEXMBUGA1UEAwwOVGVzdCBhdXRob3JpdHkwIBcNMjYxMTI3MTk1MTAyWhgPMjEy
+NjExMDMxOTUxMDJaMBkxFzAVBgNVBAMMDlRlc3QgYXV0aG9yaXR5MFkwEwYHKoZI
+zj0CAQYIKoZIzj0DAQcDQgAEqh/rVQIskj1mpGzcazExhJ51yIw/1RBLwE1L5H4L
+X9q7nLEuI9HqMtARZa4a09rvpGu8P77oUCDwZyZU8ML6uKNTMFEwHQYDVR0OBBYE
+FOot+FLNQPUanKvDb6YFVrEpvlovMB8GA1UdIwQYMBaAFOot+FLNQPUanKvDb6YF
+VrEpvlovMA8GA1UdEwEB/wQFMAMBAf8wCgYIKoZIzj0EAwIDSQAwRgIhALdRzrPD
+Ta0/mROFE7mQF8TN+DX7z8Q2n15+69e8jPilAiEA1BHN2RjHyeJKsUoVJ2wrdNjx
+6hD/7BkPT9B0RUyQUNA=
+-----END CERTIFICATE-----
+";
+
 /// Facts of `shop` in `default` with this spec, a complete identity, and no other Secret.
 pub(crate) fn facts(spec: Value) -> Facts {
     facts_with(spec, &[])

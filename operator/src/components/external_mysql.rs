@@ -45,7 +45,7 @@ impl Component for ExternalMysql {
 
     fn references(&self, spec: &ChatbotDeploymentSpec) -> References {
         References {
-            secrets: database::secret(spec).into_iter().collect(),
+            secrets: database::secrets(spec),
             ..References::default()
         }
     }
@@ -53,7 +53,7 @@ impl Component for ExternalMysql {
     fn validate(&self, facts: &Facts) -> Result<Plan, Problem> {
         database::account(facts, mysql::MIGRATE_ACCOUNT)?;
         Ok(Plan {
-            host: Database::of(facts).hosts.join(","),
+            host: Database::of(facts)?.hosts.join(","),
         })
     }
 
@@ -197,6 +197,27 @@ mod tests {
             observe("db:3306", &[], None, &facts).reason,
             Reason::MysqlRefused
         );
+    }
+
+    #[test]
+    fn an_authority_that_is_missing_or_none_is_told() {
+        let mut spec = spec();
+        let external = spec.spec.mysql.external.as_mut().unwrap();
+        external.ca = serde_json::from_value(json!({"secretName": "db"})).unwrap();
+        let wanted = ExternalMysql.references(&spec.spec).secrets;
+        assert_eq!(wanted, ["db", "db"]);
+        for (pem, reason) in [
+            (None, Reason::SecretKeyMissing),
+            (Some("x"), Reason::CertificateInvalid),
+        ] {
+            let account = [("username", "u"), ("password", "p")];
+            let data = account.into_iter().chain(pem.map(|pem| ("ca.crt", pem)));
+            let data = data
+                .map(|(key, value)| (key.to_owned(), value.into()))
+                .collect();
+            spec.secrets.insert("db".to_owned(), Some(data));
+            assert_eq!(ExternalMysql.validate(&spec).unwrap_err().reason, reason);
+        }
     }
 
     #[test]

@@ -59,7 +59,7 @@ impl Component for MailServer {
 
     fn references(&self, spec: &ChatbotDeploymentSpec) -> References {
         References {
-            secrets: mail::secret(spec).into_iter().collect(),
+            secrets: mail::secrets(spec),
             ..References::default()
         }
     }

@@ -17,6 +17,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use crate::apply::hex;
+use crate::authority::Authority;
 use crate::build::{account, pod};
 use crate::child::Child;
 use crate::component::{Component, Error, Observation, Scene};
@@ -51,28 +52,37 @@ pub struct Plan {
 /// Makes the plan.
 ///
 /// # Errors
-/// The Secret, a key or the identity is not there.
+/// A Secret, a key or the identity is not there, or a key holds no certificate authority.
 pub fn plan(facts: &Facts) -> Result<Plan, Problem> {
     let Database {
         hosts,
         topology,
+        tls,
+        authority,
         users_schema,
         conversations_schema,
-    } = Database::of(facts);
+    } = Database::of(facts)?;
     let Account {
         user,
         secret,
         key,
         password,
     } = database::account(facts, mysql::MIGRATE_ACCOUNT)?;
-    let (volumes, mounts, paths) = secret_files(&[SecretFile::new(
+    let mut contents = Sha256::new_with_prefix(&password);
+    let mut files = vec![SecretFile::new(
         environment::MYSQL_PASSWORD_FILE,
         secret,
         key,
-    )]);
+    )];
+    if let Some(Authority { secret, key, pem }) = authority {
+        contents.update(pem);
+        files.push(SecretFile::new(environment::MYSQL_CA_FILE, secret, key));
+    }
+    let (volumes, mounts, paths) = secret_files(&files);
     let mut env: Vec<EnvVar> = [
         (environment::MYSQL_HOSTS, hosts.join(",")),
         (environment::MYSQL_TOPOLOGY, topology.to_owned()),
+        (environment::MYSQL_TLS, tls.to_owned()),
         (environment::MYSQL_USER, user),
         (environment::MYSQL_USERS_SCHEMA, users_schema),
         (
@@ -101,7 +111,7 @@ pub fn plan(facts: &Facts) -> Result<Plan, Problem> {
             annotations: Some(
                 [(
                     labels::CONFIG_HASH.to_owned(),
-                    hex(&Sha256::digest(&password)[..8]),
+                    hex(&contents.finalize()[..8]),
                 )]
                 .into(),
             ),
@@ -169,7 +179,7 @@ impl Component for Migration {
 
     fn references(&self, spec: &ChatbotDeploymentSpec) -> References {
         References {
-            secrets: database::secret(spec).into_iter().collect(),
+            secrets: database::secrets(spec),
             identity: true,
             ..References::default()
         }

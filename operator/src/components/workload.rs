@@ -92,17 +92,17 @@ impl Component for WorkloadComponent {
     fn references(&self, spec: &ChatbotDeploymentSpec) -> References {
         let mut secrets = Vec::new();
         if uses_database(self.0) {
-            secrets.extend(database::secret(spec));
+            secrets.extend(database::secrets(spec));
         }
-        secrets.extend(connection::secret(spec));
+        secrets.extend(connection::secrets(spec));
         if uses_kafka(self.0) {
-            secrets.extend(kafka::connection::secret(spec));
+            secrets.extend(kafka::connection::secrets(spec));
         }
         if self.0 == Workload::Storage {
-            secrets.extend(documents::connection::secret(spec));
+            secrets.extend(documents::connection::secrets(spec));
         }
         if self.0 == Workload::User {
-            secrets.extend(mail::secret(spec));
+            secrets.extend(mail::secrets(spec));
         }
         if self.0 == Workload::Chat {
             secrets.extend(spec.llm.api_key.as_ref().map(|key| key.name.clone()));

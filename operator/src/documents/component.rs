@@ -50,7 +50,7 @@ impl Component for Documents {
     }
 
     fn references(&self, spec: &ChatbotDeploymentSpec) -> References {
-        engine::references(connection::secret(spec))
+        engine::references(connection::secrets(spec))
     }
 
     fn validate(&self, facts: &Facts) -> Result<Plan, Problem> {

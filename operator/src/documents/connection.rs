@@ -4,6 +4,7 @@
 use chatbot_contract::{documents, identity, ports};
 use chatbot_crds::{ChatbotDeploymentSpec, DocumentEngine, ExternalDocuments};
 
+use crate::authority::{self, Authority};
 use crate::engine::Account;
 use crate::facts::Facts;
 use crate::names;
@@ -11,6 +12,9 @@ use crate::reason::Problem;
 
 /// Field of the spec that names the Secret of an external store.
 const SECRET_FIELD: &str = "documents.external.secretName";
+
+/// Field of the spec that names the certificate authority of an external one.
+const CA_FIELD: &str = "documents.external.ca";
 
 /// The document store and storage's account.
 #[derive(Clone, PartialEq, Eq)]
@@ -23,6 +27,8 @@ pub struct Connection {
     pub database: String,
     /// Whether to use TLS.
     pub tls: bool,
+    /// Whom the certificate must come from, where the spec says it.
+    pub authority: Option<Authority>,
     /// Days for which transcripts are kept; for ever where absent.
     pub retention_days: Option<i32>,
     /// Days for which requests are kept; the workloads' own where absent.
@@ -31,20 +37,22 @@ pub struct Connection {
     pub account: Account,
 }
 
-/// The Secret of an external store, if there is one.
+/// The Secrets of an external store.
 #[must_use]
-pub fn secret(spec: &ChatbotDeploymentSpec) -> Option<String> {
+pub fn secrets(spec: &ChatbotDeploymentSpec) -> Vec<String> {
     spec.documents
         .external
         .as_ref()
-        .map(|external| external.secret_name.clone())
+        .map_or_else(Vec::new, |external| {
+            authority::secrets(Some(&external.secret_name), external.ca.as_ref())
+        })
 }
 
 impl Connection {
     /// The store that the spec describes; nothing where there is none.
     ///
     /// # Errors
-    /// The Secret, a key or the identity is not there.
+    /// A Secret, a key or the identity is not there, or a key holds no certificate authority.
     pub fn of(facts: &Facts) -> Result<Option<Self>, Problem> {
         let spec = &facts.spec.documents;
         if let Some(external) = &spec.external {
@@ -54,12 +62,14 @@ impl Connection {
                 database,
                 secret_name,
                 tls,
+                ca,
             } = external;
             return Ok(Some(Self {
                 hosts: hosts.join(","),
                 replica_set: replica_set.clone(),
                 database: database.clone(),
                 tls: *tls,
+                authority: Authority::of(facts, ca.as_ref(), CA_FIELD)?,
                 retention_days: spec.retention_days,
                 request_retention_days: spec.request_retention_days,
                 account: Account::of_secret(facts, secret_name, SECRET_FIELD)?,
@@ -93,6 +103,7 @@ impl Connection {
                 .then(|| documents::REPLICA_SET.to_owned()),
             database: documents::DATABASE.to_owned(),
             tls: false,
+            authority: None,
             retention_days: spec.retention_days,
             request_retention_days: spec.request_retention_days,
             account,

@@ -5,6 +5,7 @@ use chatbot_contract::events::TOPIC_PREFIX;
 use chatbot_contract::{identity, kafka, ports};
 use chatbot_crds::{ChatbotDeploymentSpec, ExternalKafka, SaslMechanism};
 
+use crate::authority::{self, Authority};
 use crate::engine::Account;
 use crate::facts::Facts;
 use crate::names;
@@ -12,6 +13,9 @@ use crate::reason::Problem;
 
 /// Field of the spec that names the Secret of an external Kafka.
 const SECRET_FIELD: &str = "kafka.external.secretName";
+
+/// Field of the spec that names the certificate authority of an external one.
+const CA_FIELD: &str = "kafka.external.ca";
 
 /// Kafka and the account of the workloads.
 #[derive(Clone, PartialEq, Eq)]
@@ -22,26 +26,30 @@ pub struct Connection {
     pub mechanism: &'static str,
     /// Whether to use TLS.
     pub tls: bool,
+    /// Whom the certificate must come from, where the spec says it.
+    pub authority: Option<Authority>,
     /// What topic names begin with.
     pub topic_prefix: String,
     /// With which account.
     pub account: Account,
 }
 
-/// The Secret of an external Kafka, if there is one.
+/// The Secrets of an external Kafka.
 #[must_use]
-pub fn secret(spec: &ChatbotDeploymentSpec) -> Option<String> {
+pub fn secrets(spec: &ChatbotDeploymentSpec) -> Vec<String> {
     spec.kafka
         .external
         .as_ref()
-        .map(|external| external.secret_name.clone())
+        .map_or_else(Vec::new, |external| {
+            authority::secrets(Some(&external.secret_name), external.ca.as_ref())
+        })
 }
 
 impl Connection {
     /// The Kafka that the spec describes; nothing where there is none.
     ///
     /// # Errors
-    /// The Secret, a key or the identity is not there.
+    /// A Secret, a key or the identity is not there, or a key holds no certificate authority.
     pub fn of(facts: &Facts) -> Result<Option<Self>, Problem> {
         if let Some(external) = &facts.spec.kafka.external {
             let ExternalKafka {
@@ -49,12 +57,14 @@ impl Connection {
                 secret_name,
                 mechanism,
                 tls,
+                ca,
                 topic_prefix,
             } = external;
             return Ok(Some(Self {
                 servers: bootstrap_servers.join(","),
                 mechanism: mechanism.name(),
                 tls: *tls,
+                authority: Authority::of(facts, ca.as_ref(), CA_FIELD)?,
                 topic_prefix: topic_prefix.clone(),
                 account: Account::of_secret(facts, secret_name, SECRET_FIELD)?,
             }));
@@ -72,6 +82,7 @@ impl Connection {
             servers: servers.join(","),
             mechanism: SaslMechanism::ScramSha512.name(),
             tls: false,
+            authority: None,
             topic_prefix: TOPIC_PREFIX.to_owned(),
             account: Account::of_identity(facts, kafka::WORKLOAD_ACCOUNT, key)?,
         }))

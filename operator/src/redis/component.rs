@@ -51,7 +51,7 @@ impl Component for Redis {
     }
 
     fn references(&self, spec: &ChatbotDeploymentSpec) -> References {
-        engine::references(connection::secret(spec))
+        engine::references(connection::secrets(spec))
     }
 
     fn validate(&self, facts: &Facts) -> Result<Plan, Problem> {

@@ -4,10 +4,14 @@
 use chatbot_contract::{identity, ports, redis};
 use chatbot_crds::{ChatbotDeploymentSpec, ExternalRedis};
 
+use crate::authority::{self, Authority};
 use crate::engine::Account;
 use crate::facts::Facts;
 use crate::names;
 use crate::reason::Problem;
+
+/// Field of the spec that names the certificate authority of an external one.
+const CA_FIELD: &str = "redis.external.ca";
 
 /// Redis as its users see it.
 #[derive(Clone, PartialEq, Eq)]
@@ -18,24 +22,28 @@ pub struct Connection {
     pub topology: &'static str,
     /// Whether the connection is encrypted.
     pub tls: bool,
+    /// Whom the certificate must come from, where the spec says it.
+    pub authority: Option<Authority>,
     /// With which account.
     pub account: Account,
 }
 
-/// The Secret of an external Redis, if there is one.
+/// The Secrets of an external Redis.
 #[must_use]
-pub fn secret(spec: &ChatbotDeploymentSpec) -> Option<String> {
+pub fn secrets(spec: &ChatbotDeploymentSpec) -> Vec<String> {
     spec.redis
         .external
         .as_ref()
-        .map(|external| external.secret_name.clone())
+        .map_or_else(Vec::new, |external| {
+            authority::secrets(Some(&external.secret_name), external.ca.as_ref())
+        })
 }
 
 impl Connection {
     /// The Redis that the spec describes, if there is one.
     ///
     /// # Errors
-    /// The Secret, a key or the identity is not there.
+    /// A Secret, a key or the identity is not there, or a key holds no certificate authority.
     pub fn of(facts: &Facts) -> Result<Option<Self>, Problem> {
         if let Some(external) = &facts.spec.redis.external {
             let ExternalRedis {
@@ -43,11 +51,13 @@ impl Connection {
                 port,
                 secret_name,
                 tls,
+                ca,
             } = external;
             return Ok(Some(Self {
                 hosts: vec![format!("{host}:{port}")],
                 topology: "single",
                 tls: *tls,
+                authority: Authority::of(facts, ca.as_ref(), CA_FIELD)?,
                 account: Account::of_secret(facts, secret_name, "redis.external.secretName")?,
             }));
         }
@@ -68,6 +78,7 @@ impl Connection {
             hosts: (0..managed.replicas).map(host).collect(),
             topology,
             tls: false,
+            authority: None,
             account: Account::of_identity(facts, redis::WORKLOAD_ACCOUNT, key)?,
         }))
     }

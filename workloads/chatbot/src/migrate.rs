@@ -6,7 +6,7 @@ use std::time::Duration;
 use backon::{ExponentialBuilder, Retryable as _};
 use chatbot_contract::{environment, exit, mysql as names};
 use chatbot_runtime::host::Host;
-use chatbot_runtime::mysql::{self, Database, Topology};
+use chatbot_runtime::mysql::{self, Database, Tls, Topology};
 use sqlx::migrate::Migrator;
 use sqlx::{AssertSqlSafe, Connection as _};
 
@@ -32,6 +32,12 @@ pub(crate) struct Config {
     /// File with the account's password.
     #[arg(long, env = environment::MYSQL_PASSWORD_FILE)]
     mysql_password_file: PathBuf,
+    /// Whether the server's certificate is checked.
+    #[arg(long, env = environment::MYSQL_TLS, value_enum, default_value_t = Tls::Unverified)]
+    mysql_tls: Tls,
+    /// File with the certificate authorities that it is checked with, besides the system's roots.
+    #[arg(long, env = environment::MYSQL_CA_FILE)]
+    mysql_ca_file: Option<PathBuf>,
     /// Schema of the user workload.
     #[arg(long, env = environment::MYSQL_USERS_SCHEMA, default_value = names::USERS_SCHEMA, value_parser = identifier)]
     mysql_users_schema: String,
@@ -158,6 +164,8 @@ fn database(config: &Config, schema: &str) -> Database {
         topology: config.mysql_topology,
         user: config.mysql_user.clone(),
         password_file: config.mysql_password_file.clone(),
+        tls: config.mysql_tls,
+        ca_file: config.mysql_ca_file.clone(),
         schema: schema.to_owned(),
         deadline: Duration::from_secs(config.wait_seconds),
     })

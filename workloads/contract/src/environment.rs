@@ -35,6 +35,10 @@ pub const MYSQL_TOPOLOGY: &str = "CHATBOT_MYSQL_TOPOLOGY";
 pub const MYSQL_USER: &str = "CHATBOT_MYSQL_USER";
 /// File with the account's password.
 pub const MYSQL_PASSWORD_FILE: &str = "CHATBOT_MYSQL_PASSWORD_FILE";
+/// `verified` to check the server's certificate and its name, `unverified` to encrypt alone.
+pub const MYSQL_TLS: &str = "CHATBOT_MYSQL_TLS";
+/// File with the certificate authorities (PEM) that MySQL's certificate is checked with, besides the system's roots.
+pub const MYSQL_CA_FILE: &str = "CHATBOT_MYSQL_CA_FILE";
 /// Schema (database) of this workload; `migrate` reads [`MYSQL_USERS_SCHEMA`] and [`MYSQL_CONVERSATIONS_SCHEMA`].
 pub const MYSQL_SCHEMA: &str = "CHATBOT_MYSQL_SCHEMA";
 /// Schema of the user workload, for `migrate`.
@@ -51,8 +55,10 @@ pub const REDIS_TOPOLOGY: &str = "CHATBOT_REDIS_TOPOLOGY";
 pub const REDIS_USER: &str = "CHATBOT_REDIS_USER";
 /// File with the user's password.
 pub const REDIS_PASSWORD_FILE: &str = "CHATBOT_REDIS_PASSWORD_FILE";
-/// `true` to speak TLS, checked with the system's roots.
+/// `true` to speak TLS.
 pub const REDIS_TLS: &str = "CHATBOT_REDIS_TLS";
+/// File with the certificate authorities (PEM) that Redis' certificate is checked with; absent: the system's roots.
+pub const REDIS_CA_FILE: &str = "CHATBOT_REDIS_CA_FILE";
 /// Kafka servers to begin with, `host:port` separated by commas. Absent: no events are told.
 pub const KAFKA_BOOTSTRAP_SERVERS: &str = "CHATBOT_KAFKA_BOOTSTRAP_SERVERS";
 /// Kafka user.
@@ -61,8 +67,10 @@ pub const KAFKA_USER: &str = "CHATBOT_KAFKA_USER";
 pub const KAFKA_PASSWORD_FILE: &str = "CHATBOT_KAFKA_PASSWORD_FILE";
 /// SASL mechanism: `SCRAM-SHA-512`, `SCRAM-SHA-256` or `PLAIN`.
 pub const KAFKA_MECHANISM: &str = "CHATBOT_KAFKA_MECHANISM";
-/// `true` for TLS with the system's roots.
+/// `true` for TLS.
 pub const KAFKA_TLS: &str = "CHATBOT_KAFKA_TLS";
+/// File with the certificate authorities (PEM) that Kafka's certificates are checked with; absent: the system's roots.
+pub const KAFKA_CA_FILE: &str = "CHATBOT_KAFKA_CA_FILE";
 /// What topic names begin with ([`crate::events::Topic`]).
 pub const KAFKA_TOPIC_PREFIX: &str = "CHATBOT_KAFKA_TOPIC_PREFIX";
 /// Servers that speak MongoDB's protocol, `host:port` separated by commas. Absent: nothing is archived.
@@ -75,8 +83,11 @@ pub const DOCUMENTS_DATABASE: &str = "CHATBOT_DOCUMENTS_DATABASE";
 pub const DOCUMENTS_USER: &str = "CHATBOT_DOCUMENTS_USER";
 /// File with the account's password.
 pub const DOCUMENTS_PASSWORD_FILE: &str = "CHATBOT_DOCUMENTS_PASSWORD_FILE";
-/// `true` for TLS, checked with the system's roots.
+/// `true` for TLS.
 pub const DOCUMENTS_TLS: &str = "CHATBOT_DOCUMENTS_TLS";
+/// File with the certificate authorities (PEM) that the document store's certificate is checked with; absent: the
+/// system's roots.
+pub const DOCUMENTS_CA_FILE: &str = "CHATBOT_DOCUMENTS_CA_FILE";
 /// Days that transcripts are kept in the document store; absent: as long as the conversation.
 pub const DOCUMENTS_RETENTION_DAYS: &str = "CHATBOT_DOCUMENTS_RETENTION_DAYS";
 /// Days that requests are kept in the document store; absent: 30.
@@ -132,8 +143,11 @@ pub const CORS_ORIGINS: &str = "CHATBOT_CORS_ORIGINS";
 pub const MAIL_HOST: &str = "CHATBOT_MAIL_HOST";
 /// Port of the SMTP server.
 pub const MAIL_PORT: &str = "CHATBOT_MAIL_PORT";
-/// `required` for TLS from the first byte, `starttls` for TLS before anything is said, `none`; with the system's roots.
+/// `required` for TLS from the first byte, `starttls` for TLS before anything is said, `none`.
 pub const MAIL_TLS: &str = "CHATBOT_MAIL_TLS";
+/// File with the certificate authorities (PEM) that the SMTP server's certificate is checked with; absent: the system's
+/// roots.
+pub const MAIL_CA_FILE: &str = "CHATBOT_MAIL_CA_FILE";
 /// Whom mails are from: `name@example.org`, or `Name <name@example.org>`.
 pub const MAIL_FROM: &str = "CHATBOT_MAIL_FROM";
 /// Account of the SMTP server.

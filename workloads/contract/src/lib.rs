@@ -3,6 +3,7 @@
 //! Nothing here does anything but make fresh keys: names, numbers and the shapes of what one side
 //! writes and the other reads. Both sides name these items, so a change that one of them forgets does not compile.
 
+pub mod authority;
 pub mod documents;
 pub mod environment;
 pub mod events;

@@ -23,3 +23,4 @@ pub mod revocations;
 pub mod serve;
 pub mod sqlite;
 pub mod telemetry;
+pub mod tls;

@@ -27,7 +27,7 @@ mod migrate;
 mod primary;
 mod watch;
 
-pub use config::{Config, Topology};
+pub use config::{Config, Tls, Topology};
 pub use database::{Abort, Database, Done, Tx};
 pub use error::{Category, Error};
 pub use migrate::migrate;

@@ -11,6 +11,8 @@ use mongodb::{Client, Collection};
 
 use process::Process;
 
+use crate::certificates::Certificate;
+
 /// Environment variable with the folder of the root filesystem that holds PostgreSQL with DocumentDB.
 pub const POSTGRES_ROOT: &str = "CHATBOT_TEST_DOCUMENTDB_ROOT";
 /// Environment variable with the folder of the root filesystem that holds FerretDB.
@@ -67,7 +69,7 @@ impl Documents {
     /// # Errors
     /// Fails when there are no programs to run, or when they do not start.
     pub async fn start() -> Result<Self, Error> {
-        Self::start_with("").await
+        Self::start_process("", None).await
     }
 
     /// Starts one whose PostgreSQL has these lines of settings, too; they count more than those of tests.
@@ -75,7 +77,22 @@ impl Documents {
     /// # Errors
     /// Fails when there are no programs to run, or when they do not start.
     pub async fn start_with(settings: &str) -> Result<Self, Error> {
-        let process = Process::start(settings).await?;
+        Self::start_process(settings, None).await
+    }
+
+    /// Starts a store of its own that also speaks TLS, at another port.
+    ///
+    /// # Errors
+    /// Fails when there are no programs to run, or when they do not start.
+    pub async fn start_with_tls(certificate: &Certificate) -> Result<Self, Error> {
+        Self::start_process("", Some(certificate)).await
+    }
+
+    async fn start_process(
+        settings: &str,
+        certificate: Option<&Certificate>,
+    ) -> Result<Self, Error> {
+        let process = Process::start(settings, certificate).await?;
         let documents = Self { process };
         documents.answers().await?;
         Ok(documents)
@@ -85,6 +102,15 @@ impl Documents {
     #[must_use]
     pub fn address(&self) -> String {
         format!("127.0.0.1:{}", self.process.port())
+    }
+
+    /// The port on 127.0.0.1 where FerretDB speaks TLS.
+    ///
+    /// # Panics
+    /// When it was started without.
+    #[must_use]
+    pub fn tls_port(&self) -> u16 {
+        self.process.tls_port().expect("it speaks TLS")
     }
 
     /// Kills FerretDB as a crash would (SIGKILL), and waits until it is gone.

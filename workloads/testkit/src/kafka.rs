@@ -18,6 +18,8 @@ use rdkafka::message::{Headers as _, Message as _};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tokio::sync::Mutex;
 
+use crate::certificates::Certificate;
+
 /// Environment variable with the folder of the root filesystem that holds Java and Kafka 4.4.
 pub const ROOT: &str = "CHATBOT_TEST_KAFKA_ROOT";
 
@@ -103,11 +105,32 @@ impl Kafka {
     /// # Errors
     /// Fails when there is no Kafka to run, or when it does not start.
     pub async fn start() -> Result<Self, Error> {
+        Self::start_node(None).await
+    }
+
+    /// Starts a node of its own that also speaks TLS, at another port.
+    ///
+    /// # Errors
+    /// Fails when there is no Kafka to run, or when it does not start.
+    pub async fn start_with_tls(certificate: &Certificate) -> Result<Self, Error> {
+        Self::start_node(Some(certificate)).await
+    }
+
+    async fn start_node(certificate: Option<&Certificate>) -> Result<Self, Error> {
         let kafka = Self {
-            node: node::Node::start(root()?).await?,
+            node: node::Node::start(root()?, certificate).await?,
         };
         kafka.wait_until_it_answers().await?;
         Ok(kafka)
+    }
+
+    /// The port on 127.0.0.1 where it speaks TLS.
+    ///
+    /// # Panics
+    /// When it was started without.
+    #[must_use]
+    pub fn tls_port(&self) -> u16 {
+        self.node.tls_port.expect("it speaks TLS")
     }
 
     /// `host:port`.

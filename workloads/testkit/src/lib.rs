@@ -1,6 +1,7 @@
 //! For tests only: real servers, the stand-ins for Groq and MongoDB, people who use a system and what they may expect.
 
 pub mod api;
+pub mod certificates;
 pub mod deployment;
 pub mod documents;
 pub mod groq;
@@ -13,3 +14,4 @@ pub mod person;
 pub mod receiver;
 pub mod redis;
 pub mod smtp;
+pub mod tap;

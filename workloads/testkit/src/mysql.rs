@@ -21,6 +21,8 @@ use uuid::Uuid;
 
 pub use group::Group;
 
+use crate::certificates::Certificate;
+
 /// Environment variable with the folder of the root filesystem that holds MySQL 9.7.
 pub const ROOT: &str = "CHATBOT_TEST_MYSQLD_ROOT";
 
@@ -105,17 +107,29 @@ impl Mysql {
     /// # Errors
     /// Fails when there is no MySQL to run, or when it does not start.
     pub async fn start(options: &[String]) -> Result<Self, Error> {
-        Self::start_with(options, Uuid::new_v4().simple().to_string()).await
+        Self::start_with(options, Uuid::new_v4().simple().to_string(), None).await
     }
 
-    async fn start_with(options: &[String], admin_password: String) -> Result<Self, Error> {
+    /// Starts a server of its own that shows this certificate.
+    ///
+    /// # Errors
+    /// Fails when there is no MySQL to run, or when it does not start.
+    pub async fn start_with_tls(certificate: &Certificate) -> Result<Self, Error> {
+        Self::start_with(&[], Uuid::new_v4().simple().to_string(), Some(certificate)).await
+    }
+
+    async fn start_with(
+        options: &[String],
+        admin_password: String,
+        certificate: Option<&Certificate>,
+    ) -> Result<Self, Error> {
         let root = root()?;
         let account = format!(
             "SET sql_log_bin = 0;\n\
              CREATE USER '{ADMIN}'@'%' IDENTIFIED BY '{admin_password}';\n\
              GRANT ALL ON *.* TO '{ADMIN}'@'%' WITH GRANT OPTION;\n"
         );
-        let server = server::Server::start(root, account, options.to_vec()).await?;
+        let server = server::Server::start(root, account, options.to_vec(), certificate).await?;
         let mysql = Self {
             server,
             admin_password,

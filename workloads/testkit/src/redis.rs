@@ -18,6 +18,8 @@ use chatbot_contract::redis::{
 use process::Process;
 pub use set::Set;
 
+use crate::certificates::Certificate;
+
 /// Environment variable with the folder of the root filesystem that holds Redis 8.0.
 pub const ROOT: &str = "CHATBOT_TEST_REDIS_ROOT";
 
@@ -65,14 +67,34 @@ impl Redis {
     /// # Errors
     /// Fails when there is no Redis to run, or when it does not start.
     pub async fn start() -> Result<Self, Error> {
-        Self::start_with("").await
+        Self::answering(Process::new(&server())?).await
+    }
+
+    /// Starts a server of its own that also speaks TLS, at another port, and asks its clients for no certificate.
+    ///
+    /// # Errors
+    /// Fails when there is no Redis to run, or when it does not start.
+    pub async fn start_with_tls(certificate: &Certificate) -> Result<Self, Error> {
+        Self::answering(Process::with_tls(&server(), certificate)?).await
     }
 
     async fn start_with(options: &str) -> Result<Self, Error> {
-        let process = Process::new(&format!("{}{options}", server()))?;
+        Self::answering(Process::new(&format!("{}{options}", server()))?).await
+    }
+
+    async fn answering(process: Process) -> Result<Self, Error> {
         let redis = Self { process };
         redis.answers().await?;
         Ok(redis)
+    }
+
+    /// The port on 127.0.0.1 where it speaks TLS.
+    ///
+    /// # Panics
+    /// When it was started without.
+    #[must_use]
+    pub fn tls_port(&self) -> u16 {
+        self.process.tls_port.expect("it speaks TLS")
     }
 
     /// `host:port`.

@@ -1,11 +1,16 @@
 //! A small SMTP server for tests: it takes mails and shows them. No maintained crate serves only this much.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use rustls::ServerConfig;
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
+
+use crate::certificates::Certificate;
 
 /// The one argument of `AUTH PLAIN` that is taken: no authorisation id, user `chat`, password `secret` (RFC 4616).
 const LOGIN: &str = "AGNoYXQAc2VjcmV0";
@@ -40,6 +45,26 @@ impl Mail {
     }
 }
 
+/// When a server speaks TLS.
+#[derive(Clone)]
+pub enum Encryption {
+    /// Never.
+    None,
+    /// When it is asked for, and before that it takes nothing.
+    StartTls(Arc<ServerConfig>),
+    /// From the first byte.
+    Required(Arc<ServerConfig>),
+}
+
+impl Encryption {
+    /// Both ways to use a certificate.
+    #[must_use]
+    pub fn both(certificate: &Certificate) -> [Self; 2] {
+        let server = certificate.server();
+        [Self::StartTls(Arc::clone(&server)), Self::Required(server)]
+    }
+}
+
 /// A running server; it ends when the value is dropped.
 pub struct Smtp {
     address: SocketAddr,
@@ -54,11 +79,19 @@ impl Drop for Smtp {
 }
 
 impl Smtp {
-    /// Starts a server at `address`, such as `127.0.0.1:0`, that wants a login.
+    /// Starts a server at `address`, such as `127.0.0.1:0`, that wants a login and speaks no TLS.
     ///
     /// # Errors
     /// The address cannot be listened on.
     pub async fn start(address: &str) -> std::io::Result<Self> {
+        Self::start_with(address, Encryption::None).await
+    }
+
+    /// Starts a server at `address` that wants a login and speaks TLS as told.
+    ///
+    /// # Errors
+    /// The address cannot be listened on.
+    pub async fn start_with(address: &str, encryption: Encryption) -> std::io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
         let mails = watch::Sender::new(Vec::new());
@@ -66,9 +99,9 @@ impl Smtp {
         let serving = tokio::spawn(async move {
             let mut sessions = tokio::task::JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
-                let taken = taken.clone();
+                let (taken, encryption) = (taken.clone(), encryption.clone());
                 // A client that breaks off has nothing more to say.
-                sessions.spawn(async move { drop(serve(stream, &taken).await) });
+                sessions.spawn(async move { drop(session(stream, encryption, &taken).await) });
             }
         });
         Ok(Self {
@@ -108,18 +141,60 @@ impl Smtp {
     }
 }
 
-/// One connection (RFC 5321 section 4.1, RFC 4954).
-async fn serve(stream: TcpStream, taken: &watch::Sender<Vec<Mail>>) -> std::io::Result<()> {
+/// One connection.
+async fn session(
+    mut stream: TcpStream,
+    encryption: Encryption,
+    taken: &watch::Sender<Vec<Mail>>,
+) -> std::io::Result<()> {
+    const GREETING: &[u8] = b"220 test\r\n";
+    match encryption {
+        Encryption::None => {
+            stream.write_all(GREETING).await?;
+            serve(stream, false, taken).await?;
+        }
+        Encryption::Required(config) => {
+            let mut stream = TlsAcceptor::from(config).accept(stream).await?;
+            stream.write_all(GREETING).await?;
+            serve(stream, false, taken).await?;
+        }
+        Encryption::StartTls(config) => {
+            stream.write_all(GREETING).await?;
+            if let Some(stream) = serve(stream, true, taken).await? {
+                let stream = TlsAcceptor::from(config).accept(stream).await?;
+                serve(stream, false, taken).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Answers commands (RFC 5321 section 4.1, RFC 4954); gives the stream back when TLS shall begin on it (RFC 3207),
+/// without which nothing else is done where it is offered.
+async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    offered: bool,
+    taken: &watch::Sender<Vec<Mail>>,
+) -> std::io::Result<Option<S>> {
     let mut stream = BufReader::new(stream);
     let (mut known, mut to) = (false, String::new());
-    stream.write_all(b"220 test\r\n").await?;
     loop {
         let mut line = String::new();
         if stream.read_line(&mut line).await? == 0 {
-            return Ok(());
+            return Ok(None);
         }
         let line = line.trim_end();
         let answer = match line.split([' ', ':']).next().unwrap_or_default() {
+            "EHLO" if offered => "250-test\r\n250 STARTTLS",
+            "STARTTLS" if offered => {
+                stream.write_all(b"220 go on\r\n").await?;
+                return Ok(Some(stream.into_inner()));
+            }
+            "QUIT" => {
+                stream.write_all(b"221 bye\r\n").await?;
+                return Ok(None);
+            }
+            _ if offered => "530 STARTTLS comes first",
             "EHLO" => "250-test\r\n250 AUTH PLAIN",
             "AUTH" if line.ends_with(LOGIN) => {
                 known = true;
@@ -145,9 +220,6 @@ async fn serve(stream: TcpStream, taken: &watch::Sender<Vec<Mail>>) -> std::io::
                 taken.send_modify(|mails| mails.push(mail));
                 "250 taken"
             }
-            "QUIT" => {
-                return stream.write_all(b"221 bye\r\n").await;
-            }
             _ => "500 not understood",
         };
         stream.write_all(format!("{answer}\r\n").as_bytes()).await?;
@@ -155,7 +227,7 @@ async fn serve(stream: TcpStream, taken: &watch::Sender<Vec<Mail>>) -> std::io::
 }
 
 /// Reads the lines up to a single dot.
-async fn data(stream: &mut BufReader<TcpStream>) -> std::io::Result<String> {
+async fn data<S: AsyncRead + Unpin>(stream: &mut BufReader<S>) -> std::io::Result<String> {
     let mut content = String::new();
     loop {
         let mut line = String::new();

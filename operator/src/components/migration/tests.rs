@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use super::*;
-use crate::testing::facts;
+use crate::testing::{AUTHORITY, facts, facts_with};
 
 fn echo() -> Facts {
     facts(json!({"llm": {"provider": "Echo"}}))
@@ -91,4 +91,29 @@ fn a_failure_is_the_news_until_an_attempt_succeeds() {
         Reason::MysqlUnreachable
     );
     assert_eq!(observe(&running, &[], &echo()).reason, Reason::Migrating);
+}
+
+#[test]
+fn another_authority_is_another_job() {
+    let spec = json!({
+        "llm": {"provider": "Echo"},
+        "mysql": {"external": {"host": "db", "secretName": "db", "tls": "Verified", "ca": {"secretName": "db"}}},
+    });
+    let job = |pem: &str| {
+        let secret: &[(&str, &str)] = &[("username", "u"), ("password", "p"), ("ca.crt", pem)];
+        plan(&facts_with(spec.clone(), &[("db", secret)])).unwrap()
+    };
+    let plan = job(AUTHORITY);
+    let pod = json!(plan.template.spec);
+    let variables = pod["containers"][0]["env"].as_array().unwrap();
+    let value = |name: &str| {
+        let of = variables.iter().find(|variable| variable["name"] == name);
+        of.unwrap()["value"].clone()
+    };
+    assert_eq!(value("CHATBOT_MYSQL_TLS"), "verified");
+    assert_eq!(
+        value("CHATBOT_MYSQL_CA_FILE"),
+        "/etc/chatbot/secret-0/ca.crt"
+    );
+    assert_ne!(plan.job, job(&format!("{AUTHORITY}{AUTHORITY}")).job);
 }

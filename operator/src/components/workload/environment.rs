@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::{SecretFile, uses_kafka};
 use crate::apply::hex;
+use crate::authority::Authority;
 use crate::database::{self, Database};
 use crate::documents::connection::Connection as Documents;
 use crate::engine::Account;
@@ -62,15 +63,20 @@ pub(super) fn environment(facts: &Facts, workload: Workload) -> Result<Environme
         }
         Workload::User => {
             builder.identity(facts, names_of::SIGNING_KEYS_FILE, identity::SIGNING_KEYS)?;
-            let database = database(facts, &mut builder, mysql::USER_ACCOUNT)?;
-            builder.set(names_of::MYSQL_SCHEMA, database.users_schema);
+            let database = Database::of(facts)?;
+            builder.set(names_of::MYSQL_SCHEMA, database.users_schema.clone());
+            mysql(facts, &mut builder, database, mysql::USER_ACCOUNT)?;
             user(&facts.spec.user, &mut builder)?;
             mail(facts, &mut builder)?;
         }
         Workload::Storage => {
             builder.identity(facts, names_of::KEY_RING_FILE, identity::KEY_RING)?;
-            let database = database(facts, &mut builder, mysql::STORAGE_ACCOUNT)?;
-            builder.set(names_of::MYSQL_SCHEMA, database.conversations_schema);
+            let database = Database::of(facts)?;
+            builder.set(
+                names_of::MYSQL_SCHEMA,
+                database.conversations_schema.clone(),
+            );
+            mysql(facts, &mut builder, database, mysql::STORAGE_ACCOUNT)?;
             documents(facts, &mut builder)?;
             if let Some(spec) = &facts.spec.webhooks {
                 webhooks(spec, &mut builder)?;
@@ -90,6 +96,7 @@ fn documents(facts: &Facts, builder: &mut Builder) -> Result<(), Problem> {
         replica_set,
         database,
         tls,
+        authority,
         retention_days,
         request_retention_days,
         account,
@@ -103,6 +110,7 @@ fn documents(facts: &Facts, builder: &mut Builder) -> Result<(), Problem> {
     }
     builder.set(names_of::DOCUMENTS_DATABASE, database);
     builder.set(names_of::DOCUMENTS_TLS, tls.to_string());
+    builder.authority(names_of::DOCUMENTS_CA_FILE, authority);
     if let Some(days) = retention_days {
         builder.set(names_of::DOCUMENTS_RETENTION_DAYS, days.to_string());
     }
@@ -120,6 +128,7 @@ fn kafka(facts: &Facts, builder: &mut Builder) -> Result<(), Problem> {
         servers,
         mechanism,
         tls,
+        authority,
         topic_prefix,
         account,
     }) = Kafka::of(facts)?
@@ -129,6 +138,7 @@ fn kafka(facts: &Facts, builder: &mut Builder) -> Result<(), Problem> {
     builder.set(names_of::KAFKA_BOOTSTRAP_SERVERS, servers);
     builder.set(names_of::KAFKA_MECHANISM, mechanism.to_owned());
     builder.set(names_of::KAFKA_TLS, tls.to_string());
+    builder.authority(names_of::KAFKA_CA_FILE, authority);
     builder.set(names_of::KAFKA_TOPIC_PREFIX, topic_prefix);
     builder.account(names_of::KAFKA_USER, names_of::KAFKA_PASSWORD_FILE, account);
     Ok(())
@@ -156,16 +166,31 @@ fn url(facts: &Facts, workload: Workload) -> String {
     names::workload_url(&facts.name, &facts.namespace, workload)
 }
 
-fn database(facts: &Facts, builder: &mut Builder, account: &str) -> Result<Database, Problem> {
-    let database = Database::of(facts);
-    builder.set(names_of::MYSQL_HOSTS, database.hosts.join(","));
-    builder.set(names_of::MYSQL_TOPOLOGY, database.topology.to_owned());
+/// The way to MySQL; each workload has a schema and an account of its own.
+fn mysql(
+    facts: &Facts,
+    builder: &mut Builder,
+    database: Database,
+    account: &str,
+) -> Result<(), Problem> {
+    let Database {
+        hosts,
+        topology,
+        tls,
+        authority,
+        users_schema: _,
+        conversations_schema: _,
+    } = database;
+    builder.set(names_of::MYSQL_HOSTS, hosts.join(","));
+    builder.set(names_of::MYSQL_TOPOLOGY, topology.to_owned());
+    builder.set(names_of::MYSQL_TLS, tls.to_owned());
+    builder.authority(names_of::MYSQL_CA_FILE, authority);
     builder.account(
         names_of::MYSQL_USER,
         names_of::MYSQL_PASSWORD_FILE,
         database::account(facts, account)?,
     );
-    Ok(database)
+    Ok(())
 }
 
 fn llm(facts: &Facts, builder: &mut Builder) -> Result<(), Problem> {
@@ -298,6 +323,7 @@ fn mail(facts: &Facts, builder: &mut Builder) -> Result<(), Problem> {
         host,
         port,
         tls,
+        authority,
         from,
         account,
     }) = Mail::of(facts)?
@@ -307,6 +333,7 @@ fn mail(facts: &Facts, builder: &mut Builder) -> Result<(), Problem> {
     builder.set(names_of::MAIL_HOST, host);
     builder.set_if(names_of::MAIL_PORT, port.map(|port| port.to_string()));
     builder.set(names_of::MAIL_TLS, tls.to_owned());
+    builder.authority(names_of::MAIL_CA_FILE, authority);
     builder.set(names_of::MAIL_FROM, from);
     if let Some(account) = account {
         builder.account(names_of::MAIL_USER, names_of::MAIL_PASSWORD_FILE, account);
@@ -322,11 +349,13 @@ fn redis(facts: &Facts, builder: &mut Builder) -> Result<(), Problem> {
         hosts,
         topology,
         tls,
+        authority,
         account,
     } = connection;
     builder.set(names_of::REDIS_HOSTS, hosts.join(","));
     builder.set(names_of::REDIS_TOPOLOGY, topology.to_owned());
     builder.set(names_of::REDIS_TLS, tls.to_string());
+    builder.authority(names_of::REDIS_CA_FILE, authority);
     builder.account(names_of::REDIS_USER, names_of::REDIS_PASSWORD_FILE, account);
     Ok(())
 }
@@ -394,6 +423,13 @@ impl Builder {
     fn account(&mut self, user: &'static str, password: &'static str, account: Account) {
         self.set(user, account.user);
         self.secret(password, account.secret, account.key, &account.password);
+    }
+
+    /// The file with a server's certificate authority, where the spec names one.
+    fn authority(&mut self, file: &'static str, authority: Option<Authority>) {
+        if let Some(Authority { secret, key, pem }) = authority {
+            self.secret(file, secret, key, &pem);
+        }
     }
 
     fn secret(&mut self, variable: &'static str, secret: String, key: String, value: &[u8]) {

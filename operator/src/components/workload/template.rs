@@ -1,6 +1,6 @@
 //! The pod of a workload.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chatbot_contract::{TERMINATION_GRACE_SECONDS, ports};
 use k8s_openapi::api::core::v1::{Container, EnvVar, PodSpec, PodTemplateSpec};
@@ -86,10 +86,9 @@ pub(crate) fn secret_files(
         // Names of Secrets may be longer than names of volumes.
         let volume = format!("secret-{index}");
         let folder = format!("{SECRETS}/{volume}");
-        let items: Vec<(&str, &str)> = files
-            .iter()
-            .map(|file| (file.key.as_str(), file.key.as_str()))
-            .collect();
+        // Two servers may have one authority: its key is one file.
+        let keys: BTreeSet<&str> = files.iter().map(|file| file.key.as_str()).collect();
+        let items: Vec<(&str, &str)> = keys.into_iter().map(|key| (key, key)).collect();
         volumes.push(pod::secret_volume(&volume, secret, &items));
         mounts.push(pod::mount(&volume, &folder, true));
         variables.extend(files.iter().map(|file| EnvVar {

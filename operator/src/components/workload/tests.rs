@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::testing::{facts, facts_with};
+use crate::testing::{AUTHORITY, facts, facts_with};
 
 fn built(workload: Workload, facts: &Facts) -> Vec<Child> {
     let component = WorkloadComponent(workload);
@@ -291,5 +291,102 @@ fn storage_alone_knows_where_webhooks_may_be() {
         problem.message.contains("10.0.0.0/33"),
         "{}",
         problem.message
+    );
+}
+
+/// A spec whose five servers are somebody else's, each behind TLS.
+fn behind_tls(ca: &str) -> Value {
+    json!({
+        "llm": {"provider": "Echo"},
+        "mysql": {"external": {"host": "db", "secretName": "a", "tls": "Verified", "ca": {"secretName": ca}}},
+        "redis": {"external": {"host": "cache", "secretName": "a", "tls": true, "ca": {"secretName": ca}}},
+        "kafka": {"external": {"bootstrapServers": ["k:9093"], "secretName": "a", "ca": {"secretName": ca}}},
+        "documents": {"external": {"hosts": ["d:27017"], "secretName": "a", "ca": {"secretName": ca}}},
+        "mail": {"host": "mail", "from": "chat@example.org", "ca": {"secretName": ca, "key": "roots.pem"}},
+    })
+}
+
+fn with_authority(pem: &str) -> Facts {
+    let account: &[(&str, &str)] = &[("username", "u"), ("password", "p")];
+    let roots: &[(&str, &str)] = &[("ca.crt", pem), ("roots.pem", pem)];
+    facts_with(behind_tls("roots"), &[("a", account), ("roots", roots)])
+}
+
+#[test]
+fn an_authority_is_a_file_of_those_who_connect_to_its_server() {
+    let facts = with_authority(AUTHORITY);
+    for (workload, files) in [
+        (Workload::Gateway, vec!["REDIS", "KAFKA"]),
+        (Workload::Chat, vec!["REDIS"]),
+        (Workload::User, vec!["REDIS", "MYSQL", "MAIL"]),
+        (
+            Workload::Storage,
+            vec!["REDIS", "MYSQL", "KAFKA", "DOCUMENTS"],
+        ),
+    ] {
+        let children = built(workload, &facts);
+        let container = container(&children);
+        for server in ["REDIS", "MYSQL", "KAFKA", "DOCUMENTS", "MAIL"] {
+            let file = variable(&container, &format!("CHATBOT_{server}_CA_FILE"));
+            if !files.contains(&server) {
+                assert_eq!(file, Value::Null, "{workload} {server}");
+                continue;
+            }
+            let key = if server == "MAIL" {
+                "roots.pem"
+            } else {
+                "ca.crt"
+            };
+            let file = file.as_str().unwrap();
+            let (folder, name) = file.rsplit_once('/').unwrap();
+            assert_eq!(name, key);
+            let mounts = container["volumeMounts"].as_array().unwrap();
+            let mount = mounts.iter().find(|mount| mount["mountPath"] == folder);
+            let volume = &mount.unwrap()["name"];
+            let pod = &of_kind(&children, "Deployment")["spec"]["template"]["spec"];
+            let volumes = pod["volumes"].as_array().unwrap();
+            let volume = volumes.iter().find(|found| found["name"] == *volume);
+            let secret = &volume.unwrap()["secret"];
+            assert_eq!(secret["secretName"], "roots");
+            let items = secret["items"].as_array().unwrap();
+            assert_eq!(items.iter().filter(|item| item["key"] == key).count(), 1);
+        }
+    }
+    let storage = container(&built(Workload::Storage, &facts));
+    assert_eq!(variable(&storage, "CHATBOT_MYSQL_TLS"), "verified");
+    assert_eq!(variable(&storage, "CHATBOT_REDIS_TLS"), "true");
+}
+
+#[test]
+fn a_new_authority_rolls_the_pods_that_use_it() {
+    let hash = |pem: &str, workload| {
+        of_kind(&built(workload, &with_authority(pem)), "Deployment")["spec"]["template"]["metadata"]
+            ["annotations"][labels::CONFIG_HASH]
+            .clone()
+    };
+    let two = format!("{AUTHORITY}{AUTHORITY}");
+    for workload in Workload::ALL {
+        assert_eq!(hash(AUTHORITY, workload), hash(AUTHORITY, workload));
+        assert_ne!(hash(AUTHORITY, workload), hash(&two, workload));
+    }
+}
+
+#[test]
+fn an_authority_that_is_none_holds_up_those_who_need_it_and_leaves_their_pods() {
+    let broken = with_authority("-----BEGIN CERTIFICATE-----\n");
+    for workload in Workload::ALL {
+        let problem = WorkloadComponent(workload).validate(&broken).unwrap_err();
+        assert_eq!(problem.reason, Reason::CertificateInvalid);
+        assert!(problem.message.contains("Secret roots"), "{problem}");
+    }
+    let facts = facts(behind_tls("nowhere"));
+    let wanted = WorkloadComponent(Workload::User).references(&facts.spec);
+    assert!(wanted.secrets.iter().any(|secret| secret == "nowhere"));
+    assert_eq!(
+        WorkloadComponent(Workload::User)
+            .validate(&facts)
+            .unwrap_err()
+            .reason,
+        Reason::SecretMissing
     );
 }

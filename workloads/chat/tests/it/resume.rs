@@ -58,6 +58,7 @@ impl<T> AtRedis<T> {
             user: Some(WORKLOAD_ACCOUNT.to_owned()),
             password_file: Some(password.path().to_owned()),
             tls: false,
+            ca_file: None,
         })
         .unwrap();
         let mut watch = JoinSet::new();

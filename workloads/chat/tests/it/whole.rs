@@ -53,6 +53,8 @@ impl Whole {
             topology: Topology::Single,
             user: test.user,
             password_file: password.path().to_owned(),
+            tls: mysql::Tls::Unverified,
+            ca_file: None,
             schema: test.schema,
             deadline: Duration::from_secs(30),
         });

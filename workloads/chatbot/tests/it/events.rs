@@ -74,6 +74,7 @@ pub(crate) fn log(deployment: &Deployment, kafka: &Kafka) -> KafkaLog {
         password: kafka::PASSWORD.to_owned(),
         mechanism: Mechanism::ScramSha512,
         tls: false,
+        authority: None,
         topic_prefix: deployment.topic_prefix().to_owned(),
     })
     .unwrap()

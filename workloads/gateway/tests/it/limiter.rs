@@ -54,6 +54,7 @@ impl AtRedis {
             user: Some(WORKLOAD_ACCOUNT.to_owned()),
             password_file: Some(password.path().to_owned()),
             tls: false,
+            ca_file: None,
         })
         .unwrap();
         let mut watch = JoinSet::new();

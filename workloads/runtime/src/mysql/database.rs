@@ -161,7 +161,8 @@ impl Database {
     /// Fails when there is no such server now, or it does not take the connection.
     pub async fn connect(&self) -> Result<MySqlConnection, Error> {
         let host = primary::find(&self.inner.config).await?;
-        Ok(self.inner.config.options(&host)?.connect().await?)
+        let connected = self.inner.config.options(&host)?.connect().await;
+        connected.map_err(|source| Error::at(&host, source))
     }
 
     /// The settings it was made with.

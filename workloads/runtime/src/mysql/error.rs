@@ -6,6 +6,10 @@ use chatbot_contract::report::DependencyState;
 use sqlx::migrate::MigrateError;
 use sqlx::mysql::MySqlDatabaseError;
 
+use crate::config::ConfigError;
+use crate::host::Host;
+use crate::tls;
+
 /// A failure of MySQL, or of the way to it.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -23,6 +27,17 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
+    /// There is no TLS with the server.
+    #[error("there is no TLS with MySQL at {host}: {problem}")]
+    Tls {
+        /// Which.
+        host: String,
+        /// Why, in words for a person.
+        problem: String,
+    },
+    /// The certificate authority cannot be used.
+    #[error(transparent)]
+    Authority(#[from] ConfigError),
     /// A server did not answer in time.
     #[error("MySQL at {host} did not answer in time")]
     Timeout {
@@ -62,7 +77,7 @@ pub enum Category {
     Busy,
     /// Our credentials are refused.
     Refused,
-    /// The schema, a table or a right is missing.
+    /// The schema, a table or a right is missing, or the server's certificate is not trusted.
     Misconfigured,
     /// A row with this key exists.
     Duplicate,
@@ -71,6 +86,21 @@ pub enum Category {
 }
 
 impl Error {
+    /// What it means that a connection to `host` was not made.
+    pub(super) fn at(host: &Host, source: sqlx::Error) -> Self {
+        let problem = match &source {
+            sqlx::Error::Tls(problem) => Some(problem.to_string()),
+            source => tls::problem(source),
+        };
+        match problem {
+            Some(problem) => Self::Tls {
+                host: host.to_string(),
+                problem,
+            },
+            None => Self::Sql(source),
+        }
+    }
+
     /// What this failure means.
     #[must_use]
     pub fn category(&self) -> Category {
@@ -80,7 +110,9 @@ impl Error {
                 MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _),
             ) => Category::of(error),
             Self::Migrate(_) => Category::Defect,
-            Self::Password { .. } => Category::Misconfigured,
+            Self::Password { .. } | Self::Tls { .. } | Self::Authority(_) => {
+                Category::Misconfigured
+            }
             Self::Timeout { .. } => Category::Unreachable,
             Self::NoPrimary { .. } | Self::Lost { .. } | Self::ReadOnly { .. } => {
                 Category::NotPrimary

@@ -70,7 +70,8 @@ pub(super) async fn find(config: &Config) -> Result<Host, Error> {
 /// Asks one server what it is.
 pub(super) async fn ask(config: &Config, host: &Host) -> Result<Said, Error> {
     let asked = async {
-        let mut connection = config.options(host)?.connect().await?;
+        let connected = config.options(host)?.connect().await;
+        let mut connection = connected.map_err(|source| Error::at(host, source))?;
         let said = itself(config.topology, &mut connection).await?;
         // The answer is known; how the server takes the farewell does not matter.
         let _ = connection.close().await;

@@ -2,11 +2,14 @@
 
 use std::path::PathBuf;
 
-use ::redis::{Client, ConnectionAddr, IntoConnectionInfo as _, RedisConnectionInfo};
+use ::redis::{
+    Client, ConnectionAddr, IntoConnectionInfo as _, RedisConnectionInfo, TlsCertificates,
+};
 use chatbot_contract::environment;
 
 use super::Error;
 use crate::host::Host;
+use crate::tls::Authority;
 
 /// Settings of the connection to Redis; without a host there is no Redis.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -24,9 +27,12 @@ pub struct Config {
     /// File with the user's password; it is read for each connection, so that a corrected one is used.
     #[arg(id = "redis-password-file", long = "redis-password-file", env = environment::REDIS_PASSWORD_FILE)]
     pub password_file: Option<PathBuf>,
-    /// Whether to speak TLS, checked with the system's roots.
+    /// Whether to speak TLS.
     #[arg(id = "redis-tls", long = "redis-tls", env = environment::REDIS_TLS, num_args = 0..=1, default_value_t = false, default_missing_value = "true", action = clap::ArgAction::Set)]
     pub tls: bool,
+    /// File with the certificate authorities that the certificate is checked with; absent: the system's roots.
+    #[arg(id = "redis-ca-file", long = "redis-ca-file", env = environment::REDIS_CA_FILE)]
+    pub ca_file: Option<PathBuf>,
 }
 
 /// How the hosts belong together.
@@ -40,7 +46,7 @@ pub enum Topology {
 }
 
 impl Config {
-    /// What connects to `host`, with the password as it is now.
+    /// What connects to `host`, with password and authority as they are now.
     pub(super) fn client(&self, host: &Host) -> Result<Client, Error> {
         // Its name would need one more right at Redis and at Sentinel.
         let mut login = RedisConnectionInfo::default().set_skip_set_lib_name();
@@ -64,11 +70,26 @@ impl Config {
         } else {
             ConnectionAddr::Tcp(host.name.clone(), host.port)
         };
+        let authority = Authority::read(
+            environment::REDIS_CA_FILE,
+            self.ca_file.as_deref(),
+            self.tls,
+        )?;
         let failed = |source| Error::at(host, source);
         let info = address
             .into_connection_info()
             .map_err(failed)?
             .set_redis_settings(login);
-        Client::open(info).map_err(failed)
+        let client = match authority {
+            Some(authority) => {
+                let certificates = TlsCertificates {
+                    client_tls: None,
+                    root_cert: Some(authority.pem().to_owned()),
+                };
+                Client::build_with_tls(info, certificates)
+            }
+            None => Client::open(info),
+        };
+        client.map_err(failed)
     }
 }

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use ::redis::{ErrorKind, RedisError, ServerErrorKind};
 use chatbot_contract::report::DependencyState;
 
+use crate::config::ConfigError;
 use crate::host::Host;
-use crate::telemetry;
+use crate::{telemetry, tls};
 
 /// A failure of Redis, or of the way to it.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +43,17 @@ pub enum Error {
         /// What each said.
         seen: String,
     },
+    /// There is no TLS with the server.
+    #[error("there is no TLS with Redis at {host}: {problem}")]
+    Tls {
+        /// Which.
+        host: String,
+        /// Why, in words for a person.
+        problem: String,
+    },
+    /// The certificate authority cannot be used.
+    #[error(transparent)]
+    Authority(#[from] ConfigError),
     /// The password cannot be read.
     #[error("failed to read the Redis password from {}", .path.display())]
     Password {
@@ -61,7 +73,7 @@ pub enum Category {
     NotPrimary,
     /// Our credentials are refused.
     Refused,
-    /// Everything else: a right is missing, a command is wrong, memory is full.
+    /// Everything else: a right is missing, a command is wrong, memory is full, a certificate is not trusted.
     Failing,
 }
 
@@ -70,6 +82,8 @@ impl Error {
         let host = host.to_string();
         if source.is_timeout() {
             Self::Timeout { host }
+        } else if let Some(problem) = tls::problem(&source) {
+            Self::Tls { host, problem }
         } else {
             Self::Redis { host, source }
         }
@@ -82,6 +96,7 @@ impl Error {
             Self::Away | Self::Timeout { .. } | Self::NoPrimary { .. } => Category::Unreachable,
             Self::NotPrimary { .. } => Category::NotPrimary,
             Self::Password { .. } => Category::Refused,
+            Self::Tls { .. } | Self::Authority(_) => Category::Failing,
             Self::Redis { source, .. } => of_redis(source),
         }
     }

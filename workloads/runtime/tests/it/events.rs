@@ -26,6 +26,7 @@ fn settings(kafka: &Kafka) -> KafkaSettings {
         password: kafka::PASSWORD.to_owned(),
         mechanism: Mechanism::ScramSha512,
         tls: false,
+        authority: None,
         topic_prefix: format!("t{}", Uuid::new_v4().simple()),
     }
 }

@@ -8,3 +8,4 @@ mod mysql;
 mod redis;
 mod serve;
 mod sqlite;
+mod tls;

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use chatbot_contract::report::DependencyState;
-use chatbot_runtime::mysql::{Abort, Config, Database, Error, Topology};
+use chatbot_runtime::mysql::{Abort, Config, Database, Error, Tls, Topology};
 use chatbot_testkit::mysql::{Group, Mysql, TestDatabase};
 
 struct Way {
@@ -21,6 +21,8 @@ fn way(test: &TestDatabase, hosts: &[String], topology: Topology) -> Way {
         topology,
         user: test.user.clone(),
         password_file: password.path().to_owned(),
+        tls: Tls::Unverified,
+        ca_file: None,
         schema: test.schema.clone(),
         deadline: Duration::from_secs(30),
     });

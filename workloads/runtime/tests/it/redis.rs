@@ -31,6 +31,7 @@ fn watched(hosts: &[String], topology: Topology, password: &str) -> Watched {
         user: Some(WORKLOAD_ACCOUNT.to_owned()),
         password_file: Some(file.path().to_owned()),
         tls: false,
+        ca_file: None,
     })
     .unwrap();
     let (said, seen) = watch::channel(None);

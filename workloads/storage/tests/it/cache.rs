@@ -39,6 +39,7 @@ impl Cached {
             user: Some(WORKLOAD_ACCOUNT.to_owned()),
             password_file: Some(password.path().to_owned()),
             tls: false,
+            ca_file: None,
         })
         .unwrap();
         let mut watch = JoinSet::new();

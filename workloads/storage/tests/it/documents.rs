@@ -1,6 +1,7 @@
 //! The document stores: one suite for each of them.
 
 pub(crate) mod backend;
+mod tls;
 
 use std::num::NonZeroU32;
 use std::time::Duration;

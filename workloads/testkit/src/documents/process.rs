@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::{Error, FERRETDB_ROOT, PASSWORD, POSTGRES_ROOT, START_LIMIT, USER};
+use crate::certificates::Certificate;
 use crate::guard::{Account, Guard, free_port, remove_what_the_dead_left};
 
 /// Folder of all that is made here, inside each root filesystem.
@@ -34,6 +35,7 @@ struct Place {
 /// Both processes.
 pub(super) struct Process {
     port: u16,
+    tls_port: Option<u16>,
     postgres_port: u16,
     place: Place,
     ferretdb: Mutex<Guard>,
@@ -43,11 +45,19 @@ pub(super) struct Process {
 
 impl Process {
     /// Makes a data folder, starts PostgreSQL on it, makes the account, starts FerretDB.
-    pub(super) async fn start(more: &str) -> Result<Self, Error> {
+    pub(super) async fn start(
+        more: &str,
+        certificate: Option<&Certificate>,
+    ) -> Result<Self, Error> {
         let postgres_place = Place::new(POSTGRES_ROOT, "postgres")?;
         let place = Place::new(FERRETDB_ROOT, "ferretdb")?;
         let port = free_port()?;
         let postgres_port = free_port()?;
+        let tls_port = certificate.map(|_| free_port()).transpose()?;
+        if let Some(Certificate { certificate, key }) = certificate {
+            std::fs::write(place.folder().join("tls.crt"), certificate)?;
+            std::fs::write(place.folder().join("tls.key"), key)?;
+        }
 
         let data = postgres_place.inside("data");
         let mut initdb = postgres_place.command("/usr/local/bin/initdb");
@@ -90,9 +100,10 @@ impl Process {
         tokio::time::timeout(START_LIMIT, made)
             .await
             .unwrap_or_else(|_| Err(Error::NotStarted(postgres_place.log())))?;
-        let ferretdb = Mutex::new(ferretdb(&place, port, postgres_port)?);
+        let ferretdb = Mutex::new(ferretdb(&place, port, tls_port, postgres_port)?);
         Ok(Self {
             port,
+            tls_port,
             postgres_port,
             place,
             ferretdb,
@@ -105,6 +116,10 @@ impl Process {
         self.port
     }
 
+    pub(super) fn tls_port(&self) -> Option<u16> {
+        self.tls_port
+    }
+
     pub(super) fn kill(&self) {
         self.ferretdb
             .lock()
@@ -113,7 +128,7 @@ impl Process {
     }
 
     pub(super) fn start_again(&self) -> Result<(), Error> {
-        let again = ferretdb(&self.place, self.port, self.postgres_port)?;
+        let again = ferretdb(&self.place, self.port, self.tls_port, self.postgres_port)?;
         *self.ferretdb.lock().unwrap_or_else(PoisonError::into_inner) = again;
         Ok(())
     }
@@ -208,7 +223,12 @@ impl Place {
     }
 }
 
-fn ferretdb(place: &Place, port: u16, postgres: u16) -> Result<Guard, Error> {
+fn ferretdb(
+    place: &Place,
+    port: u16,
+    tls_port: Option<u16>,
+    postgres: u16,
+) -> Result<Guard, Error> {
     let mut command = place.command("/ferretdb");
     command
         .arg(format!("--listen-addr=127.0.0.1:{port}"))
@@ -217,6 +237,15 @@ fn ferretdb(place: &Place, port: u16, postgres: u16) -> Result<Guard, Error> {
         ))
         .arg(format!("--state-dir={}", place.inside("")))
         .args(["--debug-addr=-", "--telemetry=disable"]);
+    if let Some(port) = tls_port {
+        command
+            .arg(format!("--listen-tls=127.0.0.1:{port}"))
+            .arg(format!(
+                "--listen-tls-cert-file={}",
+                place.inside("tls.crt")
+            ))
+            .arg(format!("--listen-tls-key-file={}", place.inside("tls.key")));
+    }
     place.start_server(&command)
 }
 

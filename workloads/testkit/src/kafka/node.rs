@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::{Error, PASSWORD, STRANGER, USER};
+use crate::certificates::Certificate;
 
 /// Folder of all that is made here, inside the root filesystem.
 const HOME: &str = "tmp/chatbot-testkit";
@@ -46,6 +47,7 @@ const JAVA: [&str; 6] = [
 /// The process of a node.
 pub(super) struct Node {
     pub(super) port: u16,
+    pub(super) tls_port: Option<u16>,
     root: PathBuf,
     name: String,
     guard: Mutex<Option<Child>>,
@@ -53,7 +55,10 @@ pub(super) struct Node {
 
 impl Node {
     /// Starts a node on a copy of the formatted data folder.
-    pub(super) async fn start(root: PathBuf) -> Result<Self, Error> {
+    pub(super) async fn start(
+        root: PathBuf,
+        certificate: Option<&Certificate>,
+    ) -> Result<Self, Error> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let home = root.join(HOME);
         prepare_template(&root, &home).await?;
@@ -67,10 +72,20 @@ impl Node {
             .arg(home.join(&name));
         copy.output().await.map_err(failed)?;
         let (port, controller) = (free_port().map_err(failed)?, free_port().map_err(failed)?);
-        let settings = settings(&format!("/{HOME}/{name}/data"), port, controller);
+        let tls_port = certificate
+            .map(|_| free_port())
+            .transpose()
+            .map_err(failed)?;
+        let inside = format!("/{HOME}/{name}");
+        if let Some(Certificate { certificate, key }) = certificate {
+            let pem = format!("{key}{certificate}");
+            std::fs::write(home.join(&name).join("tls.pem"), pem).map_err(failed)?;
+        }
+        let settings = settings(&inside, port, controller, tls_port);
         std::fs::write(home.join(&name).join("settings"), settings).map_err(failed)?;
         let node = Self {
             port,
+            tls_port,
             root,
             name,
             guard: Mutex::new(None),
@@ -152,16 +167,25 @@ fn in_root(root: &Path) -> Command {
     command
 }
 
-fn settings(data: &str, port: u16, controller: u16) -> String {
+fn settings(folder: &str, port: u16, controller: u16, tls_port: Option<u16>) -> String {
     let login = "org.apache.kafka.common.security.scram.ScramLoginModule required";
+    let tls = tls_port.map_or_else(Default::default, |port| {
+        let settings = format!(
+            "listener.name.tls.scram-sha-512.sasl.jaas.config={login};\n\
+             listener.name.tls.ssl.keystore.type=PEM\n\
+             listener.name.tls.ssl.keystore.location={folder}/tls.pem\n"
+        );
+        (format!(",TLS://127.0.0.1:{port}"), settings)
+    });
+    let (listener, tls_settings): (String, String) = tls;
     format!(
         "process.roles=broker,controller\n\
          node.id=1\n\
-         log.dirs={data}\n\
+         log.dirs={folder}/data\n\
          controller.quorum.voters=1@127.0.0.1:{controller}\n\
-         listeners=CLIENT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}\n\
-         advertised.listeners=CLIENT://127.0.0.1:{port}\n\
-         listener.security.protocol.map=CLIENT:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT\n\
+         listeners=CLIENT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}{listener}\n\
+         advertised.listeners=CLIENT://127.0.0.1:{port}{listener}\n\
+         listener.security.protocol.map=CLIENT:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT,TLS:SASL_SSL\n\
          controller.listener.names=CONTROLLER\n\
          inter.broker.listener.name=CLIENT\n\
          sasl.enabled.mechanisms=SCRAM-SHA-512\n\
@@ -174,7 +198,8 @@ fn settings(data: &str, port: u16, controller: u16) -> String {
          offsets.topic.num.partitions=1\n\
          transaction.state.log.replication.factor=1\n\
          transaction.state.log.min.isr=1\n\
-         group.initial.rebalance.delay.ms=0\n"
+         group.initial.rebalance.delay.ms=0\n\
+         {tls_settings}"
     )
 }
 
@@ -190,7 +215,7 @@ async fn prepare_template(root: &Path, home: &Path) -> Result<(), Error> {
     let made = home.join(&name);
     std::fs::create_dir_all(&made).map_err(failed)?;
     // Ports are not part of what is formatted.
-    let settings = settings(&format!("/{HOME}/{name}/data"), 1, 2);
+    let settings = settings(&format!("/{HOME}/{name}"), 1, 2, None);
     std::fs::write(made.join("settings"), settings).map_err(failed)?;
     let mut format = tokio::process::Command::from(in_root(root));
     format

@@ -33,6 +33,7 @@ impl Group {
             let member = Mysql::start_with(
                 &options(name, index + 1, address, &seeds.join(",")),
                 password.clone(),
+                None,
             )
             .await?;
             join(&member, index == 0).await?;

@@ -6,6 +6,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::Error;
+use crate::certificates::Certificate;
 use crate::guard::{Account, Guard, free_port, remove_what_the_dead_left};
 
 /// Folder of all that is made here, inside the root filesystem.
@@ -42,6 +43,7 @@ impl Server {
         root: PathBuf,
         account: String,
         options: Vec<String>,
+        certificate: Option<&Certificate>,
     ) -> Result<Self, Error> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let home = root.join(HOME);
@@ -68,6 +70,13 @@ impl Server {
             .arg(format!("--log-error={inside}/log"))
             .arg(format!("--port={port}"))
             .args(options);
+        if let Some(Certificate { certificate, key }) = certificate {
+            std::fs::write(folder.join("tls.crt"), certificate).map_err(failed)?;
+            std::fs::write(folder.join("tls.key"), key).map_err(failed)?;
+            server
+                .arg(format!("--ssl-cert={inside}/tls.crt"))
+                .arg(format!("--ssl-key={inside}/tls.key"));
+        }
         let guard = Guard::start(&server).map_err(failed)?;
         Ok(Self {
             port,

@@ -9,6 +9,7 @@ use ::redis::aio::MultiplexedConnection;
 use ::redis::cmd;
 
 use super::{Error, ROOT, START_LIMIT, connect};
+use crate::certificates::Certificate;
 use crate::guard::{Account, Guard, free_port, remove_what_the_dead_left};
 
 /// Folder of all that is made here, inside the root filesystem.
@@ -17,6 +18,7 @@ const HOME: &str = "tmp/chatbot-testkit";
 /// A server's process.
 pub(super) struct Process {
     port: u16,
+    pub(super) tls_port: Option<u16>,
     root: PathBuf,
     account: Account,
     name: String,
@@ -27,15 +29,24 @@ pub(super) struct Process {
 impl Process {
     /// Starts a server with these settings.
     pub(super) fn new(settings: &str) -> Result<Self, Error> {
-        Self::start(settings, false)
+        Self::start(settings, false, None)
+    }
+
+    /// Starts a server with these settings that shows this certificate at a port of its own.
+    pub(super) fn with_tls(settings: &str, certificate: &Certificate) -> Result<Self, Error> {
+        Self::start(settings, false, Some(certificate))
     }
 
     /// Starts a Sentinel with these settings.
     pub(super) fn sentinel(settings: &str) -> Result<Self, Error> {
-        Self::start(settings, true)
+        Self::start(settings, true, None)
     }
 
-    fn start(settings: &str, sentinel: bool) -> Result<Self, Error> {
+    fn start(
+        settings: &str,
+        sentinel: bool,
+        certificate: Option<&Certificate>,
+    ) -> Result<Self, Error> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let root = root()?;
         let account = Account::of(&root, "redis")?.ok_or_else(|| Error::NoAccount(root.clone()))?;
@@ -47,9 +58,18 @@ impl Process {
         let folder = home.join(&name);
         std::fs::create_dir_all(&folder)?;
         let port = free_port()?;
-        let settings = format!(
+        let tls_port = certificate.map(|_| free_port()).transpose()?;
+        let mut settings = format!(
             "port {port}\nbind 127.0.0.1\ndir /{HOME}/{name}\nlogfile /{HOME}/{name}/log\n{settings}"
         );
+        if let (Some(certificate), Some(port)) = (certificate, tls_port) {
+            std::fs::write(folder.join("tls.crt"), &certificate.certificate)?;
+            std::fs::write(folder.join("tls.key"), &certificate.key)?;
+            settings.push_str(&format!(
+                "tls-port {port}\ntls-auth-clients no\n\
+                 tls-cert-file /{HOME}/{name}/tls.crt\ntls-key-file /{HOME}/{name}/tls.key\n"
+            ));
+        }
         let file = folder.join("redis.conf");
         std::fs::write(&file, settings)?;
         // A Sentinel writes what it learns into its settings.
@@ -59,6 +79,7 @@ impl Process {
         let guard = Mutex::new(Arc::new(run(&root, account, &name, sentinel)?));
         Ok(Self {
             port,
+            tls_port,
             root,
             account,
             name,

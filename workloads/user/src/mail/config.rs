@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use chatbot_contract::environment;
 use chatbot_runtime::config::{ConfigError, secret_text};
+use chatbot_runtime::tls::Authority;
 use lettre::message::Mailbox;
 
 /// The way to the SMTP server; without a host no mails are sent.
@@ -19,6 +20,9 @@ pub struct Config {
     /// How the connection is encrypted.
     #[arg(long, env = environment::MAIL_TLS, value_enum, default_value_t = Tls::StartTls)]
     pub mail_tls: Tls,
+    /// File with the certificate authorities that the certificate is checked with; absent: the system's roots.
+    #[arg(long, env = environment::MAIL_CA_FILE)]
+    pub mail_ca_file: Option<PathBuf>,
     /// Whom mails are from: `name@example.org`, or `Name <name@example.org>`.
     #[arg(long, env = environment::MAIL_FROM)]
     pub mail_from: Option<String>,
@@ -59,6 +63,8 @@ pub struct Settings {
     pub(super) host: String,
     pub(super) port: u16,
     pub(super) tls: Tls,
+    /// Whom the certificate must come from; nothing: those whom the system trusts.
+    pub(super) authority: Option<Authority>,
     pub(super) from: Mailbox,
     /// Account and password.
     pub(super) account: Option<(String, String)>,
@@ -68,12 +74,14 @@ impl Config {
     /// Checks the settings; `None` where no mails are sent.
     ///
     /// # Errors
-    /// A sender that is missing or none, an account without a password, a file that cannot be read.
+    /// A sender that is missing or none, an account without a password, a file that cannot be read, a certificate
+    /// authority that cannot be used.
     pub fn settings(self) -> Result<Option<Settings>, ConfigError> {
         let Self {
             mail_host,
             mail_port,
             mail_tls,
+            mail_ca_file,
             mail_from,
             mail_user,
             mail_password_file,
@@ -99,6 +107,11 @@ impl Config {
             host,
             port: mail_port.unwrap_or(mail_tls.port()),
             tls: mail_tls,
+            authority: Authority::read(
+                environment::MAIL_CA_FILE,
+                mail_ca_file.as_deref(),
+                mail_tls != Tls::None,
+            )?,
             from,
             account,
         }))

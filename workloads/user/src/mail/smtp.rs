@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use chatbot_contract::report::{Dependency, DependencyName, DependencyState};
 use chatbot_runtime::telemetry;
+use chatbot_runtime::tls::{self, Authority};
 use lettre::message::Mailbox;
 use lettre::message::header::ContentType;
 use lettre::transport::smtp::authentication::Credentials;
-use lettre::transport::smtp::client::{Tls as Encryption, TlsParameters};
+use lettre::transport::smtp::client::{
+    Certificate, CertificateStore, Tls as Encryption, TlsParameters,
+};
 use lettre::transport::smtp::{self, AsyncSmtpTransport};
 use lettre::{Address, AsyncTransport as _, Message, Tokio1Executor};
 use uuid::Uuid;
@@ -53,12 +56,13 @@ impl Smtp {
             host,
             port,
             tls,
+            authority,
             from,
             account,
         } = settings;
         let encryption = match tls {
-            Tls::Required => Encryption::Wrapper(TlsParameters::new(host.clone())?),
-            Tls::StartTls => Encryption::Required(TlsParameters::new(host.clone())?),
+            Tls::Required => Encryption::Wrapper(parameters(&host, authority.as_ref())?),
+            Tls::StartTls => Encryption::Required(parameters(&host, authority.as_ref())?),
             Tls::None => Encryption::None,
         };
         let server = format!("{host}:{port}");
@@ -110,7 +114,10 @@ impl Smtp {
     fn failed(&self, error: &smtp::Error) -> Dependency {
         let state = if concerns_account(error) {
             DependencyState::Refused
-        } else if error.status().is_some() || error.is_tls() {
+        } else if let Some(problem) = tls::problem(error) {
+            let message = format!("there is no TLS with it: {problem}");
+            return self.seen(DependencyState::Failing, message);
+        } else if error.status().is_some() || error.is_tls() || error.is_client() {
             DependencyState::Failing
         } else {
             DependencyState::Unreachable
@@ -127,9 +134,24 @@ impl Smtp {
     }
 }
 
+/// Whom the server's certificate must come from, and for which name.
+fn parameters(host: &str, authority: Option<&Authority>) -> Result<TlsParameters, smtp::Error> {
+    let builder = TlsParameters::builder(host.to_owned());
+    let Some(authority) = authority else {
+        return builder.build();
+    };
+    builder
+        .certificate_store(CertificateStore::None)
+        .add_root_certificate(Certificate::from_pem(authority.pem())?)
+        .build()
+}
+
 /// The answers to a login that does not hold (RFC 4954 section 6).
 fn concerns_account(error: &smtp::Error) -> bool {
     error
         .status()
         .is_some_and(|code| ["530", "534", "535", "538"].contains(&code.to_string().as_str()))
 }
+
+#[cfg(test)]
+mod tests;

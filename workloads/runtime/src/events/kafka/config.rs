@@ -7,6 +7,7 @@ use chatbot_contract::events::TOPIC_PREFIX;
 use rdkafka::ClientConfig;
 
 use crate::config::{ConfigError, secret_text};
+use crate::tls::Authority;
 
 /// Settings of the connection to Kafka; without servers there is none.
 #[derive(Clone, Debug, clap::Args)]
@@ -24,9 +25,12 @@ pub struct Config {
     /// SASL mechanism.
     #[arg(long, env = environment::KAFKA_MECHANISM, value_enum, default_value_t = Mechanism::ScramSha512)]
     pub kafka_mechanism: Mechanism,
-    /// TLS, with the system's roots.
+    /// Whether to speak TLS.
     #[arg(long, env = environment::KAFKA_TLS, action = clap::ArgAction::Set, default_value_t = false)]
     pub kafka_tls: bool,
+    /// File with the certificate authorities that certificates are checked with; absent: the system's roots.
+    #[arg(long, env = environment::KAFKA_CA_FILE)]
+    pub kafka_ca_file: Option<PathBuf>,
     /// What topic names begin with.
     #[arg(long, env = environment::KAFKA_TOPIC_PREFIX, default_value = TOPIC_PREFIX)]
     pub kafka_topic_prefix: String,
@@ -57,8 +61,10 @@ pub struct Settings {
     pub password: String,
     /// SASL mechanism.
     pub mechanism: Mechanism,
-    /// TLS, with the system's roots.
+    /// Whether to speak TLS.
     pub tls: bool,
+    /// Whom certificates must come from; nothing: those whom the system trusts.
+    pub authority: Option<Authority>,
     /// What topic names begin with.
     pub topic_prefix: String,
 }
@@ -67,7 +73,7 @@ impl Config {
     /// Checks that what belongs together is there, and reads the password; nothing without servers.
     ///
     /// # Errors
-    /// Fails when there are servers and no user or password.
+    /// Fails when there are servers and no user or password, or a certificate authority that cannot be used.
     pub fn settings(self) -> Result<Option<Settings>, ConfigError> {
         let Self {
             kafka_bootstrap_servers,
@@ -75,6 +81,7 @@ impl Config {
             kafka_password_file,
             kafka_mechanism,
             kafka_tls,
+            kafka_ca_file,
             kafka_topic_prefix,
         } = self;
         let Some(bootstrap_servers) = kafka_bootstrap_servers.filter(|text| !text.is_empty())
@@ -93,6 +100,11 @@ impl Config {
             password: secret_text(environment::KAFKA_PASSWORD_FILE, &file)?,
             mechanism: kafka_mechanism,
             tls: kafka_tls,
+            authority: Authority::read(
+                environment::KAFKA_CA_FILE,
+                kafka_ca_file.as_deref(),
+                kafka_tls,
+            )?,
             topic_prefix: kafka_topic_prefix,
         }))
     }
@@ -130,7 +142,11 @@ impl Settings {
             .set("reconnect.backoff.max.ms", "2000");
         if self.tls {
             // The places where systems keep their roots: OpenSSL is linked in and knows none.
-            client.set("ssl.ca.location", "probe");
+            let roots = self.authority.as_ref().map_or_else(
+                || "probe".into(),
+                |authority| authority.path().to_string_lossy(),
+            );
+            client.set("ssl.ca.location", roots);
         }
         client
     }

@@ -36,6 +36,8 @@ pub(super) struct Seen {
 struct State {
     /// The last word of a broker that refused our credentials.
     refused: Option<(Instant, String)>,
+    /// The last handshake of TLS that failed.
+    tls: Option<(Instant, String)>,
     /// The last connection that was not made, or broke.
     broken: Option<(Instant, String)>,
     /// Why the last records were not taken.
@@ -57,6 +59,7 @@ impl ClientContext for Seen {
             Some(RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SaslAuthenticationFailed) => {
                 state.refused = now;
             }
+            Some(RDKafkaErrorCode::SSL) => state.tls = now,
             // It follows from the others, and says less.
             Some(RDKafkaErrorCode::AllBrokersDown) => {}
             _ => state.broken = now,
@@ -92,6 +95,9 @@ impl Seen {
         };
         if let Some(reason) = fresh(&state.refused) {
             return (DependencyState::Refused, reason);
+        }
+        if let Some(reason) = fresh(&state.tls) {
+            return (DependencyState::Failing, reason);
         }
         let reason = fresh(&state.broken).unwrap_or_else(|| error.to_string());
         (DependencyState::Unreachable, reason)

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use chatbot_contract::environment;
 use chatbot_runtime::config::{ConfigError, secret_text};
+use chatbot_runtime::tls::Authority;
 use mongodb::options::{ClientOptions, Credential, ServerAddress, Tls, TlsOptions};
 
 use super::Error;
@@ -33,9 +34,12 @@ pub struct Config {
     /// File with the user's password.
     #[arg(long, env = environment::DOCUMENTS_PASSWORD_FILE)]
     pub documents_password_file: Option<PathBuf>,
-    /// TLS, with the system's roots.
+    /// Whether to speak TLS.
     #[arg(long, env = environment::DOCUMENTS_TLS, action = clap::ArgAction::Set, default_value_t = false)]
     pub documents_tls: bool,
+    /// File with the certificate authorities that certificates are checked with; absent: the system's roots.
+    #[arg(long, env = environment::DOCUMENTS_CA_FILE)]
+    pub documents_ca_file: Option<PathBuf>,
     /// Days that transcripts are kept; absent: as long as their conversation.
     #[arg(long, env = environment::DOCUMENTS_RETENTION_DAYS)]
     pub documents_retention_days: Option<NonZeroU32>,
@@ -57,8 +61,10 @@ pub struct Settings {
     pub user: String,
     /// Password.
     pub password: String,
-    /// TLS, with the system's roots.
+    /// Whether to speak TLS.
     pub tls: bool,
+    /// Whom certificates must come from; nothing: those whom the system trusts.
+    pub authority: Option<Authority>,
     /// How long transcripts are kept.
     pub retention: Retention,
     /// How long requests are kept.
@@ -69,7 +75,7 @@ impl Config {
     /// Checks that what belongs together is there, and reads the password; nothing without hosts.
     ///
     /// # Errors
-    /// Fails when there are hosts and no user or password.
+    /// Fails when there are hosts and no user or password, or a certificate authority that cannot be used.
     pub fn settings(self) -> Result<Option<Settings>, ConfigError> {
         let Self {
             documents_hosts,
@@ -78,6 +84,7 @@ impl Config {
             documents_user,
             documents_password_file,
             documents_tls,
+            documents_ca_file,
             documents_retention_days,
             documents_request_retention_days,
         } = self;
@@ -98,6 +105,11 @@ impl Config {
             user,
             password: secret_text(environment::DOCUMENTS_PASSWORD_FILE, &file)?,
             tls: documents_tls,
+            authority: Authority::read(
+                environment::DOCUMENTS_CA_FILE,
+                documents_ca_file.as_deref(),
+                documents_tls,
+            )?,
             retention: Retention::new(documents_retention_days),
             request_retention: Retention::new(Some(documents_request_retention_days)),
         }))
@@ -119,7 +131,10 @@ impl Settings {
             .build();
         // The driver would trust the roots it was built with; the system's are the administrator's.
         let tls = self.tls.then(|| {
-            let roots = openssl_probe::probe().cert_file;
+            let roots = match &self.authority {
+                Some(authority) => Some(authority.path().to_owned()),
+                None => openssl_probe::probe().cert_file,
+            };
             Tls::Enabled(TlsOptions::builder().ca_file_path(roots).build())
         });
         Ok(ClientOptions::builder()

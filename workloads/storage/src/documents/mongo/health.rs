@@ -15,6 +15,9 @@ const CALM: Duration = Duration::from_secs(5);
 /// Time between two looks while it is not.
 const TROUBLED: Duration = Duration::from_secs(1);
 
+/// What rustls says of a certificate: of a server that is not to be used the driver keeps the words alone.
+const NOT_TRUSTED: &str = "invalid peer certificate";
+
 impl MongoDocuments {
     /// Looks at the document store for ever, and tells `report` what it sees.
     pub async fn watch(&self, report: impl Fn(Dependency)) {
@@ -62,6 +65,9 @@ fn state(error: &Error) -> DependencyState {
 fn state_of(error: &MongoError) -> DependencyState {
     match error.kind.as_ref() {
         ErrorKind::Authentication { .. } => DependencyState::Refused,
+        ErrorKind::ServerSelection { message, .. } if message.contains(NOT_TRUSTED) => {
+            DependencyState::Failing
+        }
         ErrorKind::ServerSelection { .. }
         | ErrorKind::Io(_)
         | ErrorKind::ConnectionPoolCleared { .. }

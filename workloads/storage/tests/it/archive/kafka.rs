@@ -75,6 +75,7 @@ async fn log(kafka: &Kafka) -> KafkaLog {
         password: kafka::PASSWORD.to_owned(),
         mechanism: Mechanism::ScramSha512,
         tls: false,
+        authority: None,
         topic_prefix: format!("t{}", Uuid::new_v4().simple()),
     })
     .unwrap();

@@ -43,6 +43,8 @@ impl Backend for OnMysql {
             topology: Topology::Single,
             user: test.user.clone(),
             password_file: password.path().to_owned(),
+            tls: mysql::Tls::Unverified,
+            ca_file: None,
             schema: test.schema.clone(),
             deadline: Duration::from_secs(30),
         });

@@ -16,6 +16,7 @@ pub(crate) fn settings(documents: &Documents, database: &str) -> Settings {
         user: documents::USER.to_owned(),
         password: documents::PASSWORD.to_owned(),
         tls: false,
+        authority: None,
         retention: Retention::default(),
         request_retention: Retention::default(),
     }
