@@ -1,5 +1,7 @@
 //! Mails from the whole product to a real SMTP server, and what people do with the links in them.
 
+use std::time::Duration;
+
 use chatbot_api::accounts::UserOut;
 use chatbot_contract::environment as env;
 use chatbot_contract::report::{DependencyName, DependencyState};
@@ -8,6 +10,7 @@ use chatbot_testkit::deployment::{Deployment, free_port};
 use chatbot_testkit::smtp::Smtp;
 use reqwest::{Method, StatusCode};
 use serde_json::json;
+use tokio::net::TcpListener;
 
 use crate::Person;
 use crate::deployment;
@@ -87,6 +90,29 @@ async fn a_mail_server_that_is_away_holds_nobody_up_and_gets_the_mail_later() {
         post(&deployment, "/v1/verification/confirm", verify).await,
         204
     );
+}
+
+#[tokio::test]
+async fn a_process_that_ends_gives_the_mail_back_that_it_has_in_hand() {
+    let hanging = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = hanging.local_addr().unwrap().port();
+    let mut deployment = deployment::start_with_mail(port).await;
+    Person::register(&deployment, EMAIL).await;
+    // One asks whether the server is there, the other has the mail.
+    let held = (
+        hanging.accept().await.unwrap(),
+        hanging.accept().await.unwrap(),
+    );
+    let mut sender = deployment.take(Workload::User).unwrap();
+    sender.terminate().unwrap();
+    drop((held, hanging));
+    assert!(sender.ended().await.unwrap().success());
+
+    let smtp = Smtp::start(&format!("127.0.0.1:{port}")).await.unwrap();
+    sender.kill_and_start_again().unwrap();
+    // A claim that nobody gave back would hold for five minutes.
+    let mail = tokio::time::timeout(Duration::from_secs(60), smtp.mail(EMAIL, 1)).await;
+    assert!(mail.unwrap().content.contains("?verify="));
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use chatbot_runtime::context::Context;
+use chatbot_runtime::context::{Context, Shutdown};
 use chatbot_runtime::health::Health;
 use chatbot_runtime::telemetry;
 use jiff::Timestamp;
@@ -43,6 +43,7 @@ pub struct Delivery<S> {
     smtp: Smtp,
     public_url: String,
     health: Health,
+    shutdown: Shutdown,
     mails: Family<Outcome, Counter>,
 }
 
@@ -98,6 +99,7 @@ impl<S: Store> Delivery<S> {
             smtp: Smtp::new(settings)?,
             public_url: public_url.to_owned(),
             health: context.health.clone(),
+            shutdown: context.shutdown.clone(),
             mails,
         })
     }
@@ -110,18 +112,29 @@ impl<S: Store> Delivery<S> {
         }
     }
 
-    /// Sends what waits, for ever.
+    /// Sends what waits until the process is to end, and waits then. The process ends when the mail in hand is done with:
+    /// nobody else would touch it before its claim has run out.
     pub async fn run(&self) {
-        loop {
+        let in_hand = self.shutdown.session();
+        while !self.shutdown.is_draining() {
             match self.once().await {
-                Ok(0) => tokio::time::sleep(LOOK).await,
+                Ok(0) => self.rest().await,
                 Ok(_) => {}
                 Err(error) => {
                     let error = telemetry::chain(&error);
                     tracing::warn!(error, "mails cannot be read from the database, or written");
-                    tokio::time::sleep(LOOK).await;
+                    self.rest().await;
                 }
             }
+        }
+        drop(in_hand);
+        std::future::pending().await
+    }
+
+    async fn rest(&self) {
+        tokio::select! {
+            () = tokio::time::sleep(LOOK) => {}
+            () = self.shutdown.stopping() => {}
         }
     }
 
@@ -131,6 +144,11 @@ impl<S: Store> Delivery<S> {
         let claimed = self.store.claim(at, at + CLAIM, BATCH).await?;
         let due = claimed.len();
         for mail in claimed {
+            if self.shutdown.is_draining() {
+                // Another process sends it at once.
+                self.store.settle(mail.id, Some(now())).await?;
+                continue;
+            }
             let attempt = self.attempt(&mail).await?;
             let labels = Outcome {
                 outcome: attempt.name(),
