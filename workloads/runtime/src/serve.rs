@@ -105,7 +105,6 @@ pub async fn run(
     let Listeners { interface, admin } = listeners;
     let shutdown = context.shutdown.clone();
 
-    // They end with this function: a `JoinSet` aborts its tasks when it is dropped.
     let mut tasks = JoinSet::new();
     for (name, task) in service.background {
         tasks.spawn(async move {
@@ -167,13 +166,18 @@ pub async fn run(
             None => pending().await,
         }
     };
-    tokio::select! {
-        result = served => result?,
-        error = failing => return Err(error),
-        () = ending => tracing::warn!("requests that still run are cut"),
-    }
+    let ended = tokio::select! {
+        result = served => result,
+        error = failing => Err(error),
+        () = ending => {
+            tracing::warn!("requests that still run are cut");
+            Ok(())
+        }
+    };
+    // Whoever called closes next what they hold.
+    tasks.shutdown().await;
     tracing::info!("stopped");
-    Ok(())
+    ended
 }
 
 fn admin_router(context: Context) -> Router {
