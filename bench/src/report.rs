@@ -32,7 +32,7 @@ impl Report {
         let mut page = format!(
             "# Benchmarks\n\n\
              Written by `make bench`, which runs storage, MySQL, Redis, Kafka and FerretDB as processes of one machine, one \
-             of each.\n MySQL and PostgreSQL have a commit on the disk before they say so, as in a cluster; \
+             of each.\nMySQL and PostgreSQL have a commit on the disk before they say so, as in a cluster; \
              Kafka's Java\nis told to be small. Times are in milliseconds, and percentiles are samples (nearest \
              rank).\n\n{machine}\n"
         );
@@ -91,7 +91,7 @@ fn of_the_archive(measured: &archive::Measured) -> String {
     );
     text.push_str(
         "A message's own time is taken before its transaction begins, and its acknowledgement comes after the commit: the \
-         delay\nfrom the commit is between the first two rows. A reader asks the collection every 10 ms for what it has not \
+         delay\nfrom the commit is between the first two rows. A reader asks the collection every 100 ms for what it has not \
          seen; the\nend of the look that finds a message is its time. So both rows are rather too long.\n\n",
     );
     let verdict = if delay.p99_ms <= FLOOR_MS {

@@ -18,8 +18,8 @@ use uuid::Uuid;
 
 use crate::error::Result;
 
-/// Time between the beginnings of two looks.
-const LOOK: Duration = Duration::from_millis(10);
+/// Time between the beginnings of two looks: each costs the store what archiving some messages does.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// How long is waited for what is missing after the last turn.
 const PATIENCE: Duration = Duration::from_secs(60);

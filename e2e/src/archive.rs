@@ -1,15 +1,25 @@
-//! The archive of a system, compared with its database.
+//! What became of every message besides being stored: it was told, and it is archived.
 
 use chatbot_contract::Workload;
 
+use crate::load::{Load, nothing_lost};
 use crate::system::names;
-use crate::{Error, Result, System};
+use crate::{Error, Result, System, kafka};
 
-/// Compares every message in MySQL with the archive, in a storage pod; what is on its way may arrive.
+/// Ends the load, and sees that of everything that was acknowledged nothing is lost, and that each message was told and
+/// is archived, once and in order.
 ///
 /// # Errors
-/// A message is missing, too much, or different after two minutes.
-pub async fn is_complete(system: &System) -> Result<()> {
+/// One was not, or not in time.
+pub async fn everything_arrived(system: &System, load: Load, what: &str) -> Result<()> {
+    let (summary, readable) = load.finish_and_read(what).await?;
+    nothing_lost(&summary)?;
+    kafka::everything_was_told(system, &readable).await?;
+    is_complete(system).await
+}
+
+/// Compares every message in MySQL with the archive, in a storage pod; what is on its way may arrive.
+async fn is_complete(system: &System) -> Result<()> {
     let storage = Workload::Storage.name();
     let pods = names(&system.pods(storage).await?);
     let pod = pods

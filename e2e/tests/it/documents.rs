@@ -2,9 +2,9 @@
 
 use chatbot_contract::Workload;
 use chatbot_crds::conditions::DOCUMENTS_READY;
-use chatbot_e2e::load::{Load, nothing_lost};
+use chatbot_e2e::load::Load;
 use chatbot_e2e::system::{DOCUMENTS, KAFKA, MYSQL, merged, names, small};
-use chatbot_e2e::{Error, Result, System, archive, faults, kafka, model, test, wait};
+use chatbot_e2e::{Error, Result, System, archive, faults, model, test, wait};
 use chatbot_testkit::person::Person;
 use futures::future::try_join_all;
 use k8s_openapi::api::apps::v1::StatefulSet;
@@ -39,12 +39,8 @@ async fn every_message_is_told_and_archived_though_every_pod_dies_at_once() -> R
             .map(|(component, container)| faults::crash_all(&system, component, container));
         try_join_all(crashes).await?;
         load.go_on().await?;
-        let what = "everything killed at once";
-        let (summary, readable) = load.finish_and_read(what).await?;
-        nothing_lost(&summary)?;
         system.whole(DOCUMENTS_READY).await?;
-        kafka::everything_was_told(&system, &readable).await?;
-        archive::is_complete(&system).await
+        archive::everything_arrived(&system, load, "everything killed at once").await
     })
     .await
 }

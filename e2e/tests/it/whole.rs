@@ -3,7 +3,7 @@
 
 use chatbot_contract::Workload;
 use chatbot_crds::conditions::{DOCUMENTS_READY, KAFKA_READY, MYSQL_READY, REDIS_READY};
-use chatbot_e2e::load::{Load, nothing_lost};
+use chatbot_e2e::load::Load;
 use chatbot_e2e::system::{DOCUMENTS, KAFKA, MYSQL, REDIS, merged, whole};
 use chatbot_e2e::{Result, System, archive, faults, kafka, model, redis, test, wait};
 use serde_json::json;
@@ -34,10 +34,7 @@ async fn every_message_is_told_and_archived_once_whatever_engine_dies() -> Resul
         }
 
         let what = "Redis, Kafka, documents, MySQL and storage killed in turn";
-        let (summary, readable) = load.finish_and_read(what).await?;
-        nothing_lost(&summary)?;
-        kafka::everything_was_told(&system, &readable).await?;
-        archive::is_complete(&system).await
+        archive::everything_arrived(&system, load, what).await
     })
     .await
 }

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use chatbot_crds::conditions::{DOCUMENTS_READY, KAFKA_READY, MYSQL_READY, REDIS_READY};
-use chatbot_e2e::load::{Load, nothing_lost};
+use chatbot_e2e::load::Load;
 use chatbot_e2e::system::{merged, whole};
-use chatbot_e2e::{Result, System, archive, command, kafka, model, test, wait};
+use chatbot_e2e::{Result, System, archive, command, model, test, wait};
 use chatbot_testkit::person::Person;
 use serde_json::json;
 
@@ -31,10 +31,7 @@ async fn a_power_cut_of_the_whole_cluster_loses_nothing_and_everything_comes_bac
         load.go_on().await?;
 
         let what = "the whole cluster stopped and started";
-        let (summary, readable) = load.finish_and_read(what).await?;
-        nothing_lost(&summary)?;
-        kafka::everything_was_told(&system, &readable).await?;
-        archive::is_complete(&system).await
+        archive::everything_arrived(&system, load, what).await
     })
     .await
 }
