@@ -235,8 +235,22 @@ async fn data<S: AsyncRead + Unpin>(stream: &mut BufReader<S>) -> std::io::Resul
             return Err(std::io::ErrorKind::UnexpectedEof.into());
         }
         if line == ".\r\n" {
-            return Ok(content);
+            return Ok(decoded(content));
         }
         content.push_str(line.strip_prefix('.').unwrap_or(&line));
+    }
+}
+
+/// A text of long lines comes as quoted-printable (RFC 2045 section 6.7); the others come as they are.
+fn decoded(content: String) -> String {
+    let Some((head, text)) = content.split_once("\r\n\r\n") else {
+        return content;
+    };
+    if !head.contains("Content-Transfer-Encoding: quoted-printable") {
+        return content;
+    }
+    match quoted_printable::decode(text, quoted_printable::ParseMode::Strict) {
+        Ok(text) => format!("{head}\r\n\r\n{}", String::from_utf8_lossy(&text)),
+        Err(_) => content,
     }
 }
