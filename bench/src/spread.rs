@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chatbot_testkit::percentile::percentile;
 use serde::Serialize;
 
 /// Percentiles of durations, in milliseconds.
@@ -24,10 +25,7 @@ impl Spread {
     pub(crate) fn of(mut samples: Vec<Duration>) -> Option<Self> {
         samples.sort_unstable();
         let longest = samples.last()?;
-        let at = |percent: usize| {
-            let rank = (samples.len() * percent).div_ceil(100).max(1);
-            milliseconds(samples[rank - 1])
-        };
+        let at = |percent| milliseconds(percentile(&samples, percent));
         Some(Self {
             samples: samples.len(),
             p50_ms: at(50),

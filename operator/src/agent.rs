@@ -12,6 +12,7 @@ pub(crate) mod http;
 pub(crate) mod life;
 pub(crate) mod peers;
 pub(crate) mod record;
+pub(crate) mod settings;
 
 pub use http::FACTS;
 
@@ -48,6 +49,14 @@ pub enum Error {
 pub(crate) fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Error {
     let what = what.into();
     move |source| Error::Io { what, source }
+}
+
+/// What became of removing what need not be there.
+pub(crate) fn removed(done: std::io::Result<()>, what: impl Into<String>) -> Result<(), Error> {
+    match done {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(io(what)(error)),
+        _ => Ok(()),
+    }
 }
 
 /// Copies this program into a folder.

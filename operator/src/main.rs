@@ -51,19 +51,19 @@ fn main() -> ExitCode {
             block_on(mysql::agent::run(*settings)).map_err(|error| outcome::chain(&error))
         }
         Command::RedisAgent(settings) => {
-            telemetry(&settings.log);
+            telemetry(&settings.common.log);
             block_on(redis::agent::run(*settings)).map_err(|error| outcome::chain(&error))
         }
         Command::KafkaAgent(settings) => {
-            telemetry(&settings.log);
+            telemetry(&settings.common.log);
             block_on(kafka::agent::run(*settings)).map_err(|error| outcome::chain(&error))
         }
         Command::DocumentsAgent(settings) => {
-            telemetry(&settings.log);
+            telemetry(&settings.common.log);
             block_on(documents::agent::run(*settings)).map_err(|error| outcome::chain(&error))
         }
         Command::MongoAgent(settings) => {
-            telemetry(&settings.log);
+            telemetry(&settings.common.log);
             block_on(documents::mongo::agent::run(*settings))
                 .map_err(|error| outcome::chain(&error))
         }

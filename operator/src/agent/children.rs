@@ -93,6 +93,13 @@ impl Running {
     }
 }
 
+/// How a program that should run has ended, if it did since this was asked last; it is gone then.
+pub(crate) fn ended(program: &mut Option<Running>) -> Option<Exit> {
+    let exit = program.as_mut()?.exit.try_recv().ok()?;
+    *program = None;
+    Some(exit)
+}
+
 impl Children {
     /// Starts a program in a process group of its own, so that a terminal's signals reach only us.
     pub(crate) fn start(&self, command: &mut Command) -> std::io::Result<Running> {

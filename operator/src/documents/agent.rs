@@ -38,7 +38,7 @@ impl Readiness for StoreFacts {
 pub async fn run(settings: Settings) -> Result<(), Error> {
     let life = Life::begin(settings.listen).await?;
     let identity = settings::Identity::read(&settings)?;
-    let lock = settings.volume.join("lock");
+    let lock = settings.common.volume.join("lock");
     let lock = File::create(&lock).map_err(io(format!("open {}", lock.display())))?;
     let board = Board::new(StoreFacts::default());
     let children = Children::default();

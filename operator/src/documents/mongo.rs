@@ -8,7 +8,7 @@ pub mod facts;
 mod words;
 
 use chatbot_contract::{Workload, identity, ports};
-use chatbot_crds::{ComponentStatuses, EngineStatus, MemberStatus};
+use chatbot_crds::{ComponentStatuses, EngineStatus};
 
 use facts::MemberFacts;
 
@@ -72,29 +72,14 @@ pub(super) async fn observe(plan: &Members, scene: &Scene<'_>) -> Result<Observa
 }
 
 fn status(plan: &Members, members: &[Member<MemberFacts>]) -> EngineStatus {
-    let in_step = members
-        .iter()
-        .filter(|member| member.facts.as_ref().is_some_and(MemberFacts::in_step))
-        .count();
-    EngineStatus {
-        version: Some(plan.version.clone()),
-        primary: words::primary(members).map(|member| member.name.clone()),
-        ready: Some(format!("{in_step}/{}", members.len())),
-        members: members
-            .iter()
-            .map(|member| {
-                let facts = member.facts.as_ref();
-                let state = facts.and_then(MemberFacts::state);
-                MemberStatus {
-                    name: member.name.clone(),
-                    state: match state {
-                        Some(_) if facts.is_some_and(MemberFacts::in_step) => "in step".to_owned(),
-                        Some(_) => "joining".to_owned(),
-                        None => "Unknown".to_owned(),
-                    },
-                    role: state.map(|state| state.to_string()),
-                }
-            })
-            .collect(),
-    }
+    let primary = words::primary(members).map(|member| member.name.as_str());
+    members::status(plan, members, primary, |member| {
+        let server = member.facts.as_ref().and_then(MemberFacts::state);
+        let state = match server {
+            Some(_) if member.in_step() => "in step",
+            Some(_) => "joining",
+            None => "Unknown",
+        };
+        (state, server.map(|state| state.to_string()))
+    })
 }

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use chatbot_contract::paths;
-use chatbot_crds::{EngineStatus, PodTemplate, Resources, StorageSpec};
+use chatbot_crds::{EngineStatus, MemberStatus, PodTemplate, Resources, StorageSpec};
 use futures::future::join_all;
 use k8s_openapi::api::core::v1::{
     Container, Pod, PodSpec, PodTemplateSpec, ResourceRequirements, Volume,
@@ -93,10 +93,25 @@ pub struct Members {
     pub token: String,
 }
 
+/// What the agents of all such engines tell.
+pub(crate) trait Told {
+    /// Whether the member's server takes part, with all that it needs.
+    fn in_step(&self) -> bool;
+
+    /// What went wrong last, for a person.
+    fn problem(&self) -> Option<&str>;
+}
+
 /// A declared member, and what its agent tells.
 pub(crate) struct Member<F> {
     pub(crate) name: String,
     pub(crate) facts: Option<F>,
+}
+
+impl<F: Told> Member<F> {
+    pub(crate) fn in_step(&self) -> bool {
+        self.facts.as_ref().is_some_and(Told::in_step)
+    }
 }
 
 impl Members {
@@ -313,4 +328,58 @@ async fn gather<F: DeserializeOwned>(
         Member { name, facts }
     });
     join_all(asked).await
+}
+
+/// Says how the members are: what the leader does, if there is one that is followed, and who is not in step; otherwise what
+/// `without` makes of those. What went wrong at a member follows.
+pub(crate) fn say<F: Told>(
+    members: &[Member<F>],
+    leader: Option<&str>,
+    does: &str,
+    without: impl FnOnce(&str) -> (Reason, String),
+) -> (Reason, String) {
+    let missing = members.iter().filter(|member| !member.in_step());
+    let missing: Vec<&str> = missing.map(|member| member.name.as_str()).collect();
+    let (all, missing) = (members.len(), missing.join(", "));
+    let (reason, mut message) = match leader {
+        Some(name) if missing.is_empty() => (
+            Reason::Ready,
+            format!("{name} {does}, {all} of {all} members are in step"),
+        ),
+        Some(name) => (
+            Reason::Degraded,
+            format!("{name} {does}; not in step: {missing}"),
+        ),
+        None => without(&missing),
+    };
+    for Member { name, facts } in members {
+        if let Some(problem) = facts.as_ref().and_then(Told::problem) {
+            message.push_str(&format!("; {name}: {problem}"));
+        }
+    }
+    (reason, message)
+}
+
+/// The status of the members: their states and roles are `seen` by what their agents tell.
+pub(crate) fn status<F: Told>(
+    plan: &Members,
+    members: &[Member<F>],
+    primary: Option<&str>,
+    seen: impl Fn(&Member<F>) -> (&'static str, Option<String>),
+) -> EngineStatus {
+    let in_step = members.iter().filter(|member| member.in_step()).count();
+    let member = |member: &Member<F>| {
+        let (state, role) = seen(member);
+        MemberStatus {
+            name: member.name.clone(),
+            state: state.to_owned(),
+            role,
+        }
+    };
+    EngineStatus {
+        version: Some(plan.version.clone()),
+        primary: primary.map(str::to_owned),
+        ready: Some(format!("{in_step}/{}", members.len())),
+        members: members.iter().map(member).collect(),
+    }
 }

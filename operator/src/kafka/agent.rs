@@ -22,6 +22,7 @@ use crate::agent::children::Children;
 use crate::agent::crashes::Crashes;
 use crate::agent::life::{Life, Work};
 use crate::agent::peers::Peers;
+use crate::agent::settings::local;
 
 impl Readiness for MemberFacts {
     fn ready(&self) -> Result<String, String> {
@@ -46,9 +47,9 @@ impl Readiness for MemberFacts {
 pub async fn run(settings: Settings) -> Result<(), Error> {
     let life = Life::begin(settings.listen).await?;
     let identity = settings::Identity::read(&settings)?;
-    let volume = volume::Volume::open(settings.volume.clone())?;
+    let volume = volume::Volume::open(settings.common.volume.clone())?;
     let board = Board::new(MemberFacts {
-        member: settings.member.clone(),
+        member: settings.membership.member.clone(),
         // Others may ask at once, and make a quorum of what they hear.
         directory: volume.record().directory.clone(),
         cluster: volume.record().cluster.clone(),
@@ -59,7 +60,7 @@ pub async fn run(settings: Settings) -> Result<(), Error> {
     let token = identity.token.clone();
     let worker = work::Worker {
         peers: Peers::new(ports::KAFKA_AGENT, &identity.token)?,
-        client: client::Client::new(Settings::local(), &identity.member),
+        client: client::Client::new(local(ports::KAFKA_MEMBERS), &identity.member),
         children: children.clone(),
         board: board.clone(),
         volume,

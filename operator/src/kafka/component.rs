@@ -2,9 +2,7 @@
 
 use chatbot_contract::Workload;
 use chatbot_contract::report::DependencyName;
-use chatbot_crds::{
-    ChatbotDeploymentSpec, ComponentStatuses, EngineStatus, MemberStatus, conditions,
-};
+use chatbot_crds::{ChatbotDeploymentSpec, ComponentStatuses, EngineStatus, conditions};
 
 use super::facts::MemberFacts;
 use super::plan::{self, ENGINE, Plan};
@@ -89,35 +87,20 @@ async fn observe_members(plan: &Members, scene: &Scene<'_>) -> Result<Observatio
 }
 
 fn status(plan: &Members, members: &[Member<MemberFacts>]) -> EngineStatus {
-    let in_step = members
-        .iter()
-        .filter(|member| member.facts.as_ref().is_some_and(|facts| facts.in_step()))
-        .count();
     let leader = words::leader(members);
-    EngineStatus {
-        version: Some(plan.version.clone()),
-        primary: leader.map(str::to_owned),
-        ready: Some(format!("{in_step}/{}", members.len())),
-        members: members
-            .iter()
-            .map(|member| {
-                let facts = member.facts.as_ref();
-                let state = match facts.map(|facts| (&facts.server, facts.in_step())) {
-                    Some((_, true)) => "in step",
-                    Some((Some(_), false)) => "joining",
-                    Some((None, _)) | None => "Unknown",
-                };
-                let role = if leader == Some(member.name.as_str()) {
-                    "LEADER"
-                } else {
-                    "FOLLOWER"
-                };
-                MemberStatus {
-                    name: member.name.clone(),
-                    state: state.to_owned(),
-                    role: facts.and_then(MemberFacts::leader).map(|_| role.to_owned()),
-                }
-            })
-            .collect(),
-    }
+    members::status(plan, members, leader, |member| {
+        let facts = member.facts.as_ref();
+        let state = match facts.map(|facts| (&facts.server, facts.in_step())) {
+            Some((_, true)) => "in step",
+            Some((Some(_), false)) => "joining",
+            Some((None, _)) | None => "Unknown",
+        };
+        let role = if leader == Some(member.name.as_str()) {
+            "LEADER"
+        } else {
+            "FOLLOWER"
+        };
+        let knows_one = facts.and_then(MemberFacts::leader);
+        (state, knows_one.map(|_| role.to_owned()))
+    })
 }

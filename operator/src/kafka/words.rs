@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::facts::MemberFacts;
-use crate::engine::members::Member;
+use crate::engine::members::{self, Member, Told};
 use crate::reason::Reason;
 
 /// Who leads the quorum, as most members see it: one that was cut off believes the old leader for a while.
@@ -20,47 +20,29 @@ pub(super) fn leader(members: &[Member<MemberFacts>]) -> Option<&str> {
 
 /// Says how they are.
 pub(super) fn say(members: &[Member<MemberFacts>]) -> (Reason, String) {
-    let all = members.len();
-    let missing: Vec<&str> = members
-        .iter()
-        .filter(|member| !member.facts.as_ref().is_some_and(MemberFacts::in_step))
-        .map(|member| member.name.as_str())
-        .collect();
     // Writes wait for two copies where there are three.
-    let serving = all - missing.len() > all / 2;
-    let runs = members.iter().any(|member| {
-        member
-            .facts
-            .as_ref()
-            .is_some_and(|facts| facts.server.is_some())
-    });
-    let (reason, mut message) = match leader(members) {
-        Some(leader) if missing.is_empty() => (
-            Reason::Ready,
-            format!("{leader} leads, {all} of {all} members are in step"),
-        ),
-        Some(leader) if serving => (
-            Reason::Degraded,
-            format!("{leader} leads; not in step: {}", missing.join(", ")),
-        ),
-        _ if runs => (
-            Reason::NoPrimary,
-            format!(
-                "no writes are taken at the moment; not in step: {}",
-                missing.join(", ")
-            ),
-        ),
-        _ => (
-            Reason::Starting,
-            format!("waiting for {} to start", missing.join(", ")),
-        ),
-    };
-    for facts in members.iter().filter_map(|member| member.facts.as_ref()) {
-        if let Some(problem) = &facts.problem {
-            message.push_str(&format!("; {}: {problem}", facts.member));
+    let in_step = members.iter().filter(|member| member.in_step()).count();
+    let leader = leader(members).filter(|_| in_step > members.len() / 2);
+    let mut heard = members.iter().filter_map(|member| member.facts.as_ref());
+    members::say(members, leader, "leads", |missing| {
+        if heard.any(|facts| facts.server.is_some()) {
+            let message = format!("no writes are taken at the moment; not in step: {missing}");
+            (Reason::NoPrimary, message)
+        } else {
+            let message = format!("waiting for {missing} to start");
+            (Reason::Starting, message)
         }
+    })
+}
+
+impl Told for MemberFacts {
+    fn in_step(&self) -> bool {
+        self.in_step()
     }
-    (reason, message)
+
+    fn problem(&self) -> Option<&str> {
+        self.problem.as_deref()
+    }
 }
 
 #[cfg(test)]

@@ -24,6 +24,7 @@ use crate::agent::children::Children;
 use crate::agent::crashes::Crashes;
 use crate::agent::life::{Life, Work};
 use crate::agent::peers::Peers;
+use crate::agent::settings::local;
 
 impl Readiness for MemberFacts {
     fn ready(&self) -> Result<String, String> {
@@ -45,9 +46,9 @@ impl Readiness for MemberFacts {
 pub async fn run(settings: Settings) -> Result<(), Error> {
     let life = Life::begin(settings.listen).await?;
     let identity = settings::Identity::read(&settings)?;
-    let volume = volume::Volume::new(settings.volume.clone());
+    let volume = volume::Volume::new(settings.common.volume.clone());
     let board = Board::new(MemberFacts {
-        member: settings.member.clone(),
+        member: settings.membership.member.clone(),
         seeded: volume.is_seeded(),
         ..MemberFacts::default()
     });
@@ -60,8 +61,8 @@ pub async fn run(settings: Settings) -> Result<(), Error> {
         board: board.clone(),
         volume,
         addresses: BTreeMap::new(),
-        server: work::Program::new(Settings::local(ports::REDIS), admin),
-        sentinel: work::Program::new(Settings::local(ports::SENTINEL), admin),
+        server: work::Program::new(local(ports::REDIS), admin),
+        sentinel: work::Program::new(local(ports::SENTINEL), admin),
         crashes: Crashes::none(<work::Worker as Work>::CALM),
         may_lead: false,
         settings,

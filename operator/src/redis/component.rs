@@ -2,9 +2,7 @@
 
 use chatbot_contract::Workload;
 use chatbot_contract::report::DependencyName;
-use chatbot_crds::{
-    ChatbotDeploymentSpec, ComponentStatuses, EngineStatus, MemberStatus, conditions,
-};
+use chatbot_crds::{ChatbotDeploymentSpec, ComponentStatuses, EngineStatus, conditions};
 
 use super::facts::MemberFacts;
 use super::plan::{self, ENGINE, Plan};
@@ -88,29 +86,14 @@ async fn observe_members(plan: &Members, scene: &Scene<'_>) -> Result<Observatio
 }
 
 fn status(plan: &Members, members: &[Member<MemberFacts>]) -> EngineStatus {
-    let in_step = members
-        .iter()
-        .filter(|member| member.facts.as_ref().is_some_and(|facts| facts.in_step()))
-        .count();
-    EngineStatus {
-        version: Some(plan.version.clone()),
-        primary: words::primary(members).map(|member| member.name.clone()),
-        ready: Some(format!("{in_step}/{}", members.len())),
-        members: members
-            .iter()
-            .map(|member| {
-                let server = member.facts.as_ref().and_then(|facts| facts.server);
-                MemberStatus {
-                    name: member.name.clone(),
-                    state: match server {
-                        Some(server) if server.in_step => "connected",
-                        Some(_) => "syncing",
-                        None => "Unknown",
-                    }
-                    .to_owned(),
-                    role: server.map(|server| server.role.to_string()),
-                }
-            })
-            .collect(),
-    }
+    let primary = words::primary(members).map(|member| member.name.as_str());
+    members::status(plan, members, primary, |member| {
+        let server = member.facts.as_ref().and_then(|facts| facts.server);
+        let state = match server {
+            Some(server) if server.in_step => "connected",
+            Some(_) => "syncing",
+            None => "Unknown",
+        };
+        (state, server.map(|server| server.role.to_string()))
+    })
 }

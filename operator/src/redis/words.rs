@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::facts::MemberFacts;
-use crate::engine::members::Member;
+use crate::engine::members::{self, Member, Told};
 use crate::reason::Reason;
 
 /// The primary: of those that call themselves so, the one that most Sentinels name. One that was cut off calls
@@ -24,39 +24,27 @@ pub(super) fn primary(members: &[Member<MemberFacts>]) -> Option<&Member<MemberF
 
 /// Says how they are.
 pub(super) fn say(members: &[Member<MemberFacts>]) -> (Reason, String) {
-    let all = members.len();
-    let missing: Vec<&str> = members
-        .iter()
-        .filter(|member| !member.facts.as_ref().is_some_and(MemberFacts::in_step))
-        .map(|member| member.name.as_str())
-        .collect();
-    let seeded = members
-        .iter()
-        .any(|member| member.facts.as_ref().is_some_and(|facts| facts.seeded));
-    let (reason, mut message) = match primary(members) {
-        Some(Member { name, .. }) if missing.is_empty() => (
-            Reason::Ready,
-            format!("{name} takes writes, {all} of {all} members are in step"),
-        ),
-        Some(Member { name, .. }) => (
-            Reason::Degraded,
-            format!("{name} takes writes; not in step: {}", missing.join(", ")),
-        ),
-        None if seeded => (
-            Reason::NoPrimary,
-            "no member takes writes at the moment: the Sentinels are choosing one".to_owned(),
-        ),
-        None => (
-            Reason::Starting,
-            format!("waiting for {} to start", missing.join(", ")),
-        ),
-    };
-    for facts in members.iter().filter_map(|member| member.facts.as_ref()) {
-        if let Some(problem) = &facts.problem {
-            message.push_str(&format!("; {}: {problem}", facts.member));
+    let mut heard = members.iter().filter_map(|member| member.facts.as_ref());
+    let leader = primary(members).map(|member| member.name.as_str());
+    members::say(members, leader, "takes writes", |missing| {
+        if heard.any(|facts| facts.seeded) {
+            let message = "no member takes writes at the moment: the Sentinels are choosing one";
+            (Reason::NoPrimary, message.to_owned())
+        } else {
+            let message = format!("waiting for {missing} to start");
+            (Reason::Starting, message)
         }
+    })
+}
+
+impl Told for MemberFacts {
+    fn in_step(&self) -> bool {
+        self.in_step()
     }
-    (reason, message)
+
+    fn problem(&self) -> Option<&str> {
+        self.problem.as_deref()
+    }
 }
 
 #[cfg(test)]

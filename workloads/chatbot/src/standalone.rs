@@ -7,7 +7,6 @@
 mod data;
 
 use std::net::SocketAddr;
-use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -163,14 +162,8 @@ fn wire(
     };
     let storage = chatbot_storage::wire(parts, context);
     let beginning = archive.clone();
-    let storage = chatbot_storage::keeping_requests(
-        storage,
-        archive.clone(),
-        Retention::new(NonZeroU32::new(requests::RETENTION_DAYS)),
-        log.clone(),
-        context,
-    );
-    let storage = chatbot_storage::archiving(storage, archive, log.clone(), context);
+    let kept = Some(Retention::new(Some(requests::RETENTION_DAYS)));
+    let storage = chatbot_storage::archiving(storage, archive, kept, log.clone(), context);
     let storage = storage.background("archive's beginning", async move {
         if let Err(error) = beginning.begin().await {
             tracing::warn!(

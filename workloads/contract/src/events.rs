@@ -8,6 +8,8 @@
 //! The form is stable: within one [`VERSION`] fields and kinds are added and never changed. A
 //! consumer skips a kind that it does not know, and sets an event of another version aside.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -20,6 +22,9 @@ pub const TOPIC_PREFIX: &str = "chatbot";
 
 /// Partitions of the topic of events: those of one conversation are in one, in order.
 pub const PARTITIONS: i32 = 12;
+
+/// Seconds of a day.
+const DAY: u64 = 24 * 60 * 60;
 
 /// The topics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -50,6 +55,18 @@ impl Topic {
             Self::Events => PARTITIONS,
             Self::DeadLetters => 1,
             Self::Requests => 3,
+        }
+    }
+
+    /// How long a record is kept; as the broker does it by itself where absent.
+    #[must_use]
+    pub const fn retention(self) -> Option<Duration> {
+        match self {
+            Self::Events => None,
+            // For a person to look at them.
+            Self::DeadLetters => Some(Duration::from_secs(30 * DAY)),
+            // For a document store that is away. There are many more of them than of events, and they are worth less.
+            Self::Requests => Some(Duration::from_secs(3 * DAY)),
         }
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! It says what was asked for and how it went: no content, no query, no token, no address of a network.
 
+use std::num::NonZeroU32;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -10,7 +12,7 @@ use uuid::Uuid;
 pub const VERSION: u32 = 1;
 
 /// Days that requests are kept where nothing else is set.
-pub const RETENTION_DAYS: u32 = 30;
+pub const RETENTION_DAYS: NonZeroU32 = NonZeroU32::new(30).expect("30 is not 0");
 
 /// A request that was answered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

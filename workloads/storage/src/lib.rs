@@ -36,6 +36,7 @@ use chatbot_runtime::mysql::{self, Database};
 use chatbot_runtime::redis::{self, Redis};
 use chatbot_runtime::serve::Service;
 use chatbot_runtime::sqlite::Schema;
+use futures::future::join;
 use sqlx::migrate::Migrator;
 
 use archive::Archive;
@@ -160,9 +161,7 @@ pub fn service(config: Config, context: &Context) -> Result<Service, ConfigError
             let service = match archive.zip(kept) {
                 Some((archive, kept)) => {
                     topics.push(Topic::Requests);
-                    let service =
-                        keeping_requests(service, archive.clone(), kept, log.clone(), context);
-                    archiving(service, archive, log, context)
+                    archiving(service, archive, Some(kept), log, context)
                 }
                 None => service,
             };
@@ -171,7 +170,7 @@ pub fn service(config: Config, context: &Context) -> Result<Service, ConfigError
         // Events have no other reader then: they go from the outbox to the archive in this process.
         (None, Some(archive)) => {
             let log = Arc::new(InProcessLog::default());
-            let service = archiving(service, archive, log.clone(), context);
+            let service = archiving(service, archive, None, log.clone(), context);
             relaying(service, store, log, std::future::ready(()), context)
         }
         (None, None) => service,
@@ -289,45 +288,36 @@ pub fn relaying<O: Outbox>(
         })
 }
 
-/// Adds what archives the events that `log` tells; it must be there before anything is appended to a
-/// log inside this process. Nothing waits for it: while the document store is not there, the log keeps
-/// the archive's place.
+/// Adds what archives the events that `log` tells, and the requests, as long as `kept` says, where they are told; it must
+/// be there before anything is appended to a log inside this process. Nothing waits for it: while the document store is not
+/// there, the log keeps the place.
 pub fn archiving<S: Source + Clone, D: Documents + Clone>(
     service: Service,
     archive: Archive<S, D>,
+    kept: Option<Retention>,
     log: Arc<dyn EventLog>,
     context: &Context,
 ) -> Service {
     let archive = archive.measured(&context.metrics);
-    let durable = Durable::new(log, Group::Archive, context);
+    let events = Durable::new(Arc::clone(&log), Group::Archive, context);
+    let requests = kept.map(|retention| {
+        let documents = archive.documents().clone();
+        let durable = Durable::new(log, Group::Requests, context);
+        durable.run(Requests {
+            documents,
+            retention,
+        })
+    });
     let keeping = archive.clone();
     service
         .background("archive", async move {
             archive.prepare().await;
-            durable.run(archive).await;
+            match requests {
+                Some(requests) => drop(join(events.run(archive), requests).await),
+                None => events.run(archive).await,
+            }
         })
         .background("archive's numbers", async move { keeping.keep().await })
-}
-
-/// Adds what keeps the requests that `log` tells, as long as `retention` says, beside `archive`. A log inside this
-/// process must have it before anything is appended.
-pub fn keeping_requests<S: Source, D: Documents + Clone>(
-    service: Service,
-    archive: Archive<S, D>,
-    retention: Retention,
-    log: Arc<dyn EventLog>,
-    context: &Context,
-) -> Service {
-    let durable = Durable::new(log, Group::Requests, context);
-    service.background("requests", async move {
-        archive.prepare().await;
-        let documents = archive.documents().clone();
-        let requests = Requests {
-            documents,
-            retention,
-        };
-        durable.run(requests).await;
-    })
 }
 
 fn relaying_to_kafka(

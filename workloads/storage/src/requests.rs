@@ -5,9 +5,6 @@ use chatbot_runtime::events::Handler;
 
 use crate::documents::{Documents, Error, Retention};
 
-/// What is handled at once: a command to the document store takes so many.
-const PAGE: usize = 500;
-
 /// Writes requests, each with its own id, so that what is told again changes nothing.
 pub struct Requests<D> {
     /// Where they are kept.
@@ -21,9 +18,6 @@ impl<D: Documents> Handler for Requests<D> {
     type Error = Error;
 
     async fn handle(&self, requests: &[Request]) -> Result<(), Error> {
-        for requests in requests.chunks(PAGE) {
-            self.documents.note(requests, self.retention).await?;
-        }
-        Ok(())
+        self.documents.note(requests, self.retention).await
     }
 }

@@ -10,6 +10,7 @@ pub mod history;
 pub mod kafka;
 pub mod mongod;
 pub mod mysql;
+pub mod percentile;
 pub mod person;
 pub mod receiver;
 pub mod redis;

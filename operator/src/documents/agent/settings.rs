@@ -5,26 +5,19 @@ use std::path::PathBuf;
 
 use chatbot_contract::{identity, ports};
 
-use crate::agent::{Error, identity_text};
+use crate::agent::Error;
+use crate::agent::settings::Common;
 
 /// Settings of `chatbot-operator documents-agent`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Settings {
-    /// The container's memory limit, in bytes.
-    #[arg(long, env = "MEMORY_LIMIT")]
-    pub memory: u64,
-
-    /// The volume.
-    #[arg(long, default_value = "/data")]
-    pub volume: PathBuf,
+    /// What every agent is told.
+    #[command(flatten)]
+    pub common: Common,
 
     /// Folder for generated files; lost at each start.
     #[arg(long, default_value = "/run/documents")]
     pub runtime: PathBuf,
-
-    /// Folder with the files of the identity Secret.
-    #[arg(long, default_value = "/etc/chatbot/identity")]
-    pub identity: PathBuf,
 
     /// Where FerretDB takes connections.
     #[arg(long, default_value_t = SocketAddr::from((Ipv4Addr::LOCALHOST, ports::DOCUMENTS)))]
@@ -33,10 +26,6 @@ pub struct Settings {
     /// Address of probes and facts.
     #[arg(long, default_value_t = SocketAddr::from(([0, 0, 0, 0], ports::DOCUMENTS_AGENT)))]
     pub listen: SocketAddr,
-
-    /// Filter for log lines, in the syntax of tracing's `EnvFilter`.
-    #[arg(long, env = "LOG", default_value = "info")]
-    pub log: String,
 }
 
 /// What the agent needs of the identity Secret.
@@ -49,7 +38,7 @@ pub(super) struct Identity {
 impl Identity {
     /// Reads the mounted files.
     pub(super) fn read(settings: &Settings) -> Result<Self, Error> {
-        let text = |key: &str| identity_text(&settings.identity, key);
+        let text = |key: &str| settings.common.secret(key);
         Ok(Self {
             token: text(identity::DOCUMENTS_AGENT_TOKEN)?,
             password: text(identity::DOCUMENTS_PASSWORD)?,

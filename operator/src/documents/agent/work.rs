@@ -1,7 +1,7 @@
 //! The agent's one worker: it owns the server's process and everything that is done to the volume.
 
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ use tokio::net::TcpStream;
 use super::files;
 use super::settings::{Identity, Settings};
 use crate::agent::board::Board;
-use crate::agent::children::{Children, Exit, Running};
+use crate::agent::children::{Children, Exit, Running, ended};
 use crate::agent::crashes::Crashes;
 use crate::agent::life::Work;
-use crate::agent::{Error, io, write_private};
+use crate::agent::{Error, io, removed, write_private};
 use crate::documents::facts::StoreFacts;
 
 /// How long a clean end may take.
@@ -37,7 +37,7 @@ impl Work for Worker {
     const BUSY: Duration = Duration::from_millis(300);
 
     async fn step(&mut self) -> Result<bool, Error> {
-        if let Some(exit) = self.ended() {
+        if let Some(exit) = ended(&mut self.server) {
             self.crashed(exit);
         }
         if self.server.is_none() {
@@ -72,13 +72,6 @@ impl Work for Worker {
 }
 
 impl Worker {
-    /// How the server ended, if it did since this was asked last.
-    fn ended(&mut self) -> Option<Exit> {
-        let exit = self.server.as_mut()?.exit.try_recv().ok()?;
-        self.server = None;
-        Some(exit)
-    }
-
     /// A server that ends by itself is started again, after a growing pause.
     fn crashed(&mut self, exit: Exit) {
         let problem = self.crashes.note("PostgreSQL", exit);
@@ -97,7 +90,7 @@ impl Worker {
                 error.into(),
             ));
         }
-        let data = self.settings.volume.join("postgres");
+        let data = self.settings.common.volume.join("postgres");
         if !data.exists() {
             let new = self.new_folder()?;
             let mut make = program("initdb");
@@ -113,12 +106,14 @@ impl Worker {
             std::fs::rename(&new, &data).map_err(io("rename the new data folder"))?;
             tracing::info!("made an empty store");
         }
-        let text = files::configuration(self.settings.memory);
+        let text = files::configuration(self.settings.common.memory);
         std::fs::write(data.join("postgresql.auto.conf"), text)
             .map_err(io("write the server's configuration"))?;
         // PostgreSQL knows by a process id whether another server uses the data. A container that was killed leaves one,
         // and in this container it is somebody else's; whether the data is used is what the lock says.
-        remove(&data.join("postmaster.pid"))?;
+        let stale = data.join("postmaster.pid");
+        let what = format!("remove {}", stale.display());
+        removed(std::fs::remove_file(stale), what)?;
         let held = self
             .lock
             .try_clone()
@@ -136,13 +131,10 @@ impl Worker {
 
     /// An absent folder to make data in: what a stop left half made is taken away.
     fn new_folder(&self) -> Result<PathBuf, Error> {
-        let new = self.settings.volume.join("new");
-        match std::fs::remove_dir_all(&new) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(io("remove an unfinished data folder")(error))
-            }
-            _ => Ok(new),
-        }
+        let new = self.settings.common.volume.join("new");
+        let what = "remove an unfinished data folder";
+        removed(std::fs::remove_dir_all(&new), what)?;
+        Ok(new)
     }
 
     /// Makes the extension and the account. Tells whether the server took it: one that has just begun does not yet.
@@ -164,16 +156,6 @@ impl Worker {
             Exit::Code(2) => Ok(false),
             exit => exit.success(what).map(|()| true),
         }
-    }
-}
-
-/// Removes a file that need not be there.
-fn remove(path: &Path) -> Result<(), Error> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(io(format!("remove {}", path.display()))(error))
-        }
-        _ => Ok(()),
     }
 }
 

@@ -21,6 +21,7 @@ use crate::agent::children::Children;
 use crate::agent::crashes::Crashes;
 use crate::agent::life::{Life, Work};
 use crate::agent::peers::Peers;
+use crate::agent::settings::local;
 
 impl Readiness for MemberFacts {
     fn ready(&self) -> Result<String, String> {
@@ -41,14 +42,15 @@ pub async fn run(settings: Settings) -> Result<(), Error> {
     let life = Life::begin(settings.listen).await?;
     let identity = settings::Identity::read(&settings)?;
     let board = Board::new(MemberFacts {
-        member: settings.member.clone(),
+        member: settings.membership.member.clone(),
         ..MemberFacts::default()
     });
     let children = Children::default();
     let token = identity.token.clone();
     let worker = work::Worker {
         peers: Peers::new(ports::DOCUMENTS_AGENT, &identity.token)?,
-        client: client::Client::new(Settings::local(), &identity.admin),
+        // What MongoDB lets a first caller do, it lets it do from its own machine only.
+        client: client::Client::new(local(ports::DOCUMENTS), &identity.admin),
         children: children.clone(),
         board: board.clone(),
         server: None,

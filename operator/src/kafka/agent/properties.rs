@@ -33,14 +33,23 @@ rootLogger.appenderRef.out.ref = out
 
 /// The text of the server's configuration. What was chosen comes first, since the last of two lines counts.
 pub(super) fn text(settings: &Settings, identity: &Identity, chosen: &str, data: &Path) -> String {
-    let count = settings.members.len();
+    let count = settings.membership.members.len();
     let in_step = if count > 1 { 2 } else { 1 };
-    let node = settings.node(&settings.member).unwrap_or_default();
-    let own = settings.host(&settings.member);
+    let node = settings
+        .node(&settings.membership.member)
+        .unwrap_or_default();
+    let own = settings.membership.host(&settings.membership.member);
     let bootstrap: Vec<String> = settings
+        .membership
         .members
         .iter()
-        .map(|member| format!("{}:{}", settings.host(member), ports::KAFKA_QUORUM))
+        .map(|member| {
+            format!(
+                "{}:{}",
+                settings.membership.host(member),
+                ports::KAFKA_QUORUM
+            )
+        })
         .collect();
     let listeners = |host: &str| {
         let all = [
@@ -111,7 +120,7 @@ pub(super) fn text(settings: &Settings, identity: &Identity, chosen: &str, data:
 /// Java's options: two fifths of the memory are for objects; the rest is for buffers, code and threads.
 pub(super) fn java(settings: &Settings) -> Vec<String> {
     vec![
-        format!("-Xmx{}m", settings.memory / 5 * 2 / 1024 / 1024),
+        format!("-Xmx{}m", settings.common.memory / 5 * 2 / 1024 / 1024),
         "-XX:+UseSerialGC".to_owned(),
         "-XX:+ExitOnOutOfMemoryError".to_owned(),
         "-XX:-UsePerfData".to_owned(),

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::choose::kafka_id;
-use crate::agent::{Error, io, record};
+use crate::agent::{Error, io, record, removed};
 use crate::kafka::facts::Cluster;
 
 /// What is known of a volume. It is written before what it tells is done, so that a stop at any instant
@@ -79,10 +79,7 @@ impl Volume {
 
     /// Takes the data away that an unfinished format left.
     pub(super) fn clear(&self) -> Result<(), Error> {
-        match fs::remove_dir_all(self.data()) {
-            Err(error) if error.kind() != ErrorKind::NotFound => Err(io("remove the data")(error)),
-            _ => Ok(()),
-        }
+        removed(fs::remove_dir_all(self.data()), "remove the data")
     }
 
     /// Notes that it is formatted, and the directory's id, which Kafka chose when it was to join.

@@ -14,7 +14,7 @@ use super::properties;
 use super::settings::{Identity, Settings};
 use super::volume::Volume;
 use crate::agent::board::Board;
-use crate::agent::children::{Children, Exit, Running};
+use crate::agent::children::{Children, Exit, Running, ended};
 use crate::agent::crashes::Crashes;
 use crate::agent::life::Work;
 use crate::agent::peers::Peers;
@@ -45,7 +45,7 @@ impl Work for Worker {
     const BUSY: Duration = Duration::from_millis(300);
 
     async fn step(&mut self) -> Result<bool, Error> {
-        if let Some(exit) = self.ended() {
+        if let Some(exit) = ended(&mut self.server) {
             self.crashed(exit);
         }
         self.look().await?;
@@ -58,7 +58,7 @@ impl Work for Worker {
         let view = View {
             own: &facts,
             peers: &peers,
-            members: self.settings.members.len(),
+            members: self.settings.membership.members.len(),
         };
         match view.step() {
             Step::Run => self.start().await?,
@@ -93,18 +93,11 @@ impl Work for Worker {
 }
 
 impl Worker {
-    /// How the server ended, if it did since this was asked last.
-    fn ended(&mut self) -> Option<Exit> {
-        let exit = self.server.as_mut()?.exit.try_recv().ok()?;
-        self.server = None;
-        Some(exit)
-    }
-
     /// Looks at the server, and notes on the volume that it votes.
     async fn look(&mut self) -> Result<(), Error> {
         let node = self
             .settings
-            .node(&self.settings.member)
+            .node(&self.settings.membership.member)
             .unwrap_or_default();
         let seen = match &self.server {
             Some(_) => self
@@ -151,7 +144,7 @@ impl Worker {
     /// With a leader: declares the account where this member is it.
     async fn settle(&mut self, facts: &MemberFacts) {
         self.crashes.over();
-        let leads = facts.leader() == Some(&self.settings.member);
+        let leads = facts.leader() == Some(&self.settings.membership.member);
         if leads && !self.declared {
             match self
                 .client
@@ -229,7 +222,7 @@ impl Worker {
                 .iter()
                 .filter_map(|(member, directory)| {
                     let node = self.settings.node(member)?;
-                    let host = self.settings.host(member);
+                    let host = self.settings.membership.host(member);
                     Some(format!("{node}@{host}:{}:{directory}", ports::KAFKA_QUORUM))
                 })
                 .collect();
@@ -260,13 +253,12 @@ impl Worker {
 
     /// What the other members' agents tell.
     async fn ask_peers(&self) -> Vec<MemberFacts> {
-        let others = self
-            .settings
-            .members
-            .iter()
-            .filter(|member| **member != self.settings.member);
+        let others = self.settings.membership.others();
         let found = join_all(others.map(|member| async {
-            let found = self.peers.addresses(&self.settings.host(member)).await;
+            let found = self
+                .peers
+                .addresses(&self.settings.membership.host(member))
+                .await;
             found.into_iter().next()
         }))
         .await;

@@ -7,7 +7,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use super::{Error, io};
-use crate::agent::record;
+use crate::agent::{record, removed};
 use crate::mysql::facts::Record;
 
 const ASIDE: &str = "errant-";
@@ -36,12 +36,9 @@ impl Volume {
     /// An absent folder to make data in.
     pub(super) fn begin(&self) -> Result<PathBuf, Error> {
         let new = self.root.join("new");
-        match fs::remove_dir_all(&new) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(io("remove an unfinished data folder")(error))
-            }
-            _ => Ok(new),
-        }
+        let what = "remove an unfinished data folder";
+        removed(fs::remove_dir_all(&new), what)?;
+        Ok(new)
     }
 
     /// Makes the new folder the data folder, with its record, after everything in it is on disk.

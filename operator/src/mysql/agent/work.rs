@@ -16,9 +16,8 @@ use super::sql::Server;
 use super::volume::Volume;
 use super::{Error, cnf, io};
 use crate::agent::children::{Children, Exit, Running};
-use crate::agent::chosen_settings;
 use crate::agent::peers::Peers;
-use crate::agent::write_private;
+use crate::agent::{chosen_settings, removed, write_private};
 use crate::mysql::facts::{MemberState, Phase, Record};
 use crate::outcome::chain;
 
@@ -180,12 +179,8 @@ impl Worker {
         // A container that was killed leaves them behind, with the number of a process that may be
         // somebody else's now; the server would then refuse to start.
         for stale in ["mysqld.sock", "mysqld.sock.lock", "mysqld.pid"] {
-            match std::fs::remove_file(runtime.join(stale)) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(io(format!("remove {stale}"))(error));
-                }
-                _ => {}
-            }
+            let done = std::fs::remove_file(runtime.join(stale));
+            removed(done, format!("remove {stale}"))?;
         }
         let mut command = std::process::Command::new(&self.settings.mysqld);
         command

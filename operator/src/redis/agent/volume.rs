@@ -4,7 +4,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::PathBuf;
 
-use crate::agent::{Error, io, write_private};
+use crate::agent::{Error, io, removed, write_private};
 
 /// The member's volume.
 #[derive(Clone, Debug)]
@@ -40,18 +40,8 @@ impl Volume {
     /// Takes the data away: what stands in Redis can be made again.
     pub(super) fn empty(&self) -> Result<(), Error> {
         // The mark first: what is half gone is not whole.
-        for removed in [
-            fs::remove_file(self.mark()),
-            fs::remove_dir_all(self.data()),
-        ] {
-            match removed {
-                Err(error) if error.kind() != ErrorKind::NotFound => {
-                    return Err(io("remove the data")(error));
-                }
-                _ => {}
-            }
-        }
-        Ok(())
+        removed(fs::remove_file(self.mark()), "remove the data")?;
+        removed(fs::remove_dir_all(self.data()), "remove the data")
     }
 
     /// What the Sentinel noted; nothing when it never ran here.

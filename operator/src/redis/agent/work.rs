@@ -14,7 +14,7 @@ use super::server::Server;
 use super::settings::{Identity, Settings};
 use super::volume::Volume;
 use crate::agent::board::Board;
-use crate::agent::children::{Children, Exit, Running};
+use crate::agent::children::{Children, Exit, Running, ended};
 use crate::agent::crashes::Crashes;
 use crate::agent::life::Work;
 use crate::agent::peers::Peers;
@@ -39,13 +39,6 @@ impl Program {
             process: None,
             server: Server::new(address, password),
         }
-    }
-
-    /// How it ended, if it did since this was asked last.
-    fn ended(&mut self) -> Option<Exit> {
-        let exit = self.process.as_mut()?.exit.try_recv().ok()?;
-        self.process = None;
-        Some(exit)
     }
 
     /// Stops it where it runs.
@@ -78,10 +71,10 @@ impl Work for Worker {
     const BUSY: Duration = Duration::from_millis(200);
 
     async fn step(&mut self) -> Result<bool, Error> {
-        if let Some(exit) = self.server.ended() {
+        if let Some(exit) = ended(&mut self.server.process) {
             self.crashed(exit)?;
         }
-        if let Some(exit) = self.sentinel.ended() {
+        if let Some(exit) = ended(&mut self.sentinel.process) {
             tracing::warn!(%exit, "the Sentinel ended");
         }
         self.look().await;
@@ -164,12 +157,12 @@ impl Worker {
             return Ok(());
         };
         let memory = self.volume.memory()?;
-        let all_known = self.addresses.len() == self.settings.members.len();
+        let all_known = self.addresses.len() == self.settings.membership.members.len();
         // A Service that was made anew has another address: what was noted of the old ones is void.
         let remembered = files::watched(&memory).filter(|watched| {
             !all_known || self.addresses.values().any(|address| address == watched)
         });
-        let members = self.settings.members.len();
+        let members = self.settings.membership.members.len();
         let view = View {
             own: &own,
             peers: &peers,
@@ -210,7 +203,7 @@ impl Worker {
         let view = View {
             own: &own,
             peers: &peers,
-            members: self.settings.members.len(),
+            members: self.settings.membership.members.len(),
         };
         let primary = match view.start() {
             Start::Primary => None,
@@ -231,7 +224,7 @@ impl Worker {
             chosen: &chosen,
             data: &data,
             accounts: &accounts,
-            memory: self.settings.memory,
+            memory: self.settings.common.memory,
             announced: own.address.filter(|_| self.settings.has_sentinel()),
             primary,
             priority: if self.may_lead {
@@ -282,21 +275,27 @@ impl Worker {
 
     /// What the other members' agents tell; this member's own address is found on the way.
     async fn ask_peers(&mut self) -> Vec<MemberFacts> {
-        let members = &self.settings.members;
+        let members = &self.settings.membership.members;
         let found = join_all(members.iter().map(|member| async {
-            let found = self.peers.addresses(&self.settings.host(member)).await;
+            let found = self
+                .peers
+                .addresses(&self.settings.membership.host(member))
+                .await;
             Some((member.clone(), found.into_iter().next()?))
         }))
         .await;
         self.addresses.extend(found.into_iter().flatten());
-        let own = self.addresses.get(&self.settings.member).copied();
+        let own = self
+            .addresses
+            .get(&self.settings.membership.member)
+            .copied();
         if own.is_some() {
             self.board.note(|facts| facts.address = own);
         }
         let others = self
             .addresses
             .iter()
-            .filter(|(member, _)| **member != self.settings.member)
+            .filter(|(member, _)| **member != self.settings.membership.member)
             .map(|(_, address)| *address);
         let answers = self.peers.ask(others.collect::<Vec<_>>()).await;
         answers.into_iter().map(|answer| answer.facts).collect()

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::History;
 use super::verify::Violation;
+use crate::percentile::percentile;
 
 /// Violations that are shown; the rest is counted.
 const SHOWN: usize = 20;
@@ -99,11 +100,6 @@ fn longest_gap(mut acknowledged: Vec<Instant>, last_sent: Option<Instant>) -> Du
         .filter_map(|pair| Some(pair.get(1)?.duration_since(*pair.first()?)))
         .max()
         .unwrap_or_default()
-}
-
-fn percentile(sorted: &[Duration], percent: usize) -> Duration {
-    let place = (sorted.len() * percent).div_ceil(100).saturating_sub(1);
-    sorted.get(place).copied().unwrap_or_default()
 }
 
 impl fmt::Display for Summary {

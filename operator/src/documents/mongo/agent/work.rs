@@ -13,11 +13,11 @@ use super::client::{Client, Seen};
 use super::files;
 use super::settings::{Identity, Settings};
 use crate::agent::board::Board;
-use crate::agent::children::{Children, Exit, Running};
+use crate::agent::children::{Children, Exit, Running, ended};
 use crate::agent::crashes::Crashes;
 use crate::agent::life::Work;
 use crate::agent::peers::Peers;
-use crate::agent::{Error, io, record, write_private};
+use crate::agent::{Error, io, record, removed, write_private};
 use crate::documents::mongo::facts::MemberFacts;
 use crate::outcome::chain;
 
@@ -43,7 +43,7 @@ impl Work for Worker {
     const BUSY: Duration = Duration::from_millis(300);
 
     async fn step(&mut self) -> Result<bool, Error> {
-        if let Some(exit) = self.ended() {
+        if let Some(exit) = ended(&mut self.server) {
             self.crashed(exit);
         }
         if self.server.is_none() && !self.start().await? {
@@ -58,7 +58,7 @@ impl Work for Worker {
         let view = View {
             own: &facts,
             peers: &peers,
-            members: &self.settings.members,
+            members: &self.settings.membership.members,
         };
         match view.step() {
             Step::Follow => self.settle(&facts).await,
@@ -78,7 +78,7 @@ impl Work for Worker {
         let Some(server) = self.server else {
             return;
         };
-        if self.settings.members.len() > 1 && self.board.facts().is_primary() {
+        if self.settings.membership.members.len() > 1 && self.board.facts().is_primary() {
             match self.client.step_down().await {
                 Ok(()) => tracing::info!("handed the primary over"),
                 Err(error) => tracing::warn!(
@@ -92,13 +92,6 @@ impl Work for Worker {
 }
 
 impl Worker {
-    /// How the server ended, if it did since this was asked last.
-    fn ended(&mut self) -> Option<Exit> {
-        let exit = self.server.as_mut()?.exit.try_recv().ok()?;
-        self.server = None;
-        Some(exit)
-    }
-
     /// Looks at the server, and notes on the volume that it belongs to a set: a server that has just begun does not yet
     /// tell whether it does.
     async fn look(&self) -> Result<(), Error> {
@@ -147,8 +140,14 @@ impl Worker {
 
     /// Makes the replica set of all members, under names that stay.
     async fn initiate(&self) {
-        let host = |member: &String| format!("{}:{}", self.settings.host(member), ports::DOCUMENTS);
-        let hosts: Vec<String> = self.settings.members.iter().map(host).collect();
+        let host = |member: &String| {
+            format!(
+                "{}:{}",
+                self.settings.membership.host(member),
+                ports::DOCUMENTS
+            )
+        };
+        let hosts: Vec<String> = self.settings.membership.members.iter().map(host).collect();
         tracing::info!(?hosts, "making the replica set");
         if let Err(error) = self.client.initiate(&hosts).await {
             let text = chain(&error);
@@ -163,25 +162,21 @@ impl Worker {
         if !self.crashes.may_start() {
             return Ok(false);
         }
-        if self.ask(&self.settings.member).await.is_none() {
+        if self.ask(&self.settings.membership.member).await.is_none() {
             self.trouble("this member is not yet reached by its own name".to_owned());
             return Ok(false);
         }
-        let data = self.settings.volume.join("mongo");
+        let data = self.settings.common.volume.join("mongo");
         if !data.exists() {
-            match std::fs::remove_file(self.record()) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(io("remove the record of lost data")(error));
-                }
-                _ => {}
-            }
+            let done = std::fs::remove_file(self.record());
+            removed(done, "remove the record of lost data")?;
             std::fs::create_dir(&data).map_err(io("make the data folder"))?;
         }
         let belongs = record::read::<bool>(&self.record())?;
         let key = self.settings.runtime.join(files::KEY);
         write_private(&key, &self.identity.key).map_err(io("write the members' key"))?;
         let file = self.settings.runtime.join(files::CONFIGURATION);
-        let text = files::configuration(&data, &key, self.settings.memory);
+        let text = files::configuration(&data, &key, self.settings.common.memory);
         write_private(&file, &text).map_err(io("write the server's configuration"))?;
         let mut command = Command::new(&self.settings.mongod);
         command.arg("--config").arg(&file);
@@ -211,18 +206,17 @@ impl Worker {
 
     /// What the other members' agents tell.
     async fn ask_peers(&self) -> Vec<MemberFacts> {
-        let others = self
-            .settings
-            .members
-            .iter()
-            .filter(|member| **member != self.settings.member);
+        let others = self.settings.membership.others();
         let answers = join_all(others.map(|member| self.ask(member))).await;
         answers.into_iter().flatten().collect()
     }
 
     /// What the agent tells that is reached by a member's name, if it is that member's.
     async fn ask(&self, member: &str) -> Option<MemberFacts> {
-        let found = self.peers.addresses(&self.settings.host(member)).await;
+        let found = self
+            .peers
+            .addresses(&self.settings.membership.host(member))
+            .await;
         let answers = self.peers.ask::<MemberFacts>(found).await;
         let facts = answers.into_iter().map(|answer| answer.facts);
         facts.into_iter().find(|facts| facts.member == member)
@@ -230,6 +224,6 @@ impl Worker {
 
     /// Where it is noted that the volume's data belongs to a replica set.
     fn record(&self) -> PathBuf {
-        self.settings.volume.join("initiated.json")
+        self.settings.common.volume.join("initiated.json")
     }
 }

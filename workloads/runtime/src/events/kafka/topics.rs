@@ -19,13 +19,6 @@ const AGAIN: Duration = Duration::from_secs(2);
 /// The broker's own number of replicas.
 const REPLICATION: TopicReplication<'_> = TopicReplication::Fixed(-1);
 
-/// How long dead letters are kept, in milliseconds: 30 days, for a person to look at them.
-const DEAD_LETTERS_KEPT: &str = "2592000000";
-
-/// How long requests are kept, in milliseconds: three days, for a document store that is away. There are many more of
-/// them than of events, and they are worth less.
-const REQUESTS_KEPT: &str = "259200000";
-
 impl KafkaLog {
     /// Waits until these topics are there, and makes those that are missing.
     pub async fn make_topics(&self, topics: &[Topic]) {
@@ -48,18 +41,21 @@ impl KafkaLog {
             .create_with_context(self.inner.seen.clone())
             .map_err(|error: KafkaError| Some(error.to_string()))?;
         let names: Vec<String> = topics.iter().map(|topic| self.topic(*topic)).collect();
-        let wanted: Vec<NewTopic<'_>> = topics
+        let kept: Vec<Option<String>> = topics
             .iter()
-            .zip(&names)
-            .map(|(topic, name)| {
-                let new = NewTopic::new(name, topic.partitions(), REPLICATION);
-                match topic {
-                    Topic::DeadLetters => new.set("retention.ms", DEAD_LETTERS_KEPT),
-                    Topic::Requests => new.set("retention.ms", REQUESTS_KEPT),
-                    Topic::Events => new,
-                }
-            })
+            .map(|topic| Some(topic.retention()?.as_millis().to_string()))
             .collect();
+        let wanted = topics
+            .iter()
+            .zip(names.iter().zip(&kept))
+            .map(|(topic, (name, kept))| {
+                let new = NewTopic::new(name, topic.partitions(), REPLICATION);
+                match kept {
+                    Some(milliseconds) => new.set("retention.ms", milliseconds),
+                    None => new,
+                }
+            });
+        let wanted: Vec<NewTopic<'_>> = wanted.collect();
         let options = AdminOptions::new()
             .request_timeout(Some(LIMIT))
             .operation_timeout(Some(LIMIT));

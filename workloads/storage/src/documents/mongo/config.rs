@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use chatbot_contract::environment;
+use chatbot_contract::{environment, requests};
 use chatbot_runtime::config::{ConfigError, secret_text};
 use chatbot_runtime::tls::Authority;
 use mongodb::options::{ClientOptions, Credential, ServerAddress, Tls, TlsOptions};
@@ -44,7 +44,7 @@ pub struct Config {
     #[arg(long, env = environment::DOCUMENTS_RETENTION_DAYS)]
     pub documents_retention_days: Option<NonZeroU32>,
     /// Days that requests are kept.
-    #[arg(long, env = environment::DOCUMENTS_REQUEST_RETENTION_DAYS, default_value = "30")]
+    #[arg(long, env = environment::DOCUMENTS_REQUEST_RETENTION_DAYS, default_value_t = requests::RETENTION_DAYS)]
     pub documents_request_retention_days: NonZeroU32,
 }
 
