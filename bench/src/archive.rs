@@ -19,9 +19,9 @@ use serde::Serialize;
 use tokio::sync::mpsc::{self, UnboundedSender};
 use uuid::Uuid;
 
+use crate::cores::{Cores, Work};
 use crate::error::{Error, Result};
 use crate::load::{Arrival, Schedule};
-use crate::machine::Cores;
 use crate::spread::Spread;
 use crate::storage::Storage;
 use crate::watch::{self, Acknowledged};
@@ -74,8 +74,8 @@ pub(crate) struct Measured {
     pub(crate) first_failure: Option<String>,
     /// Messages that were acknowledged and never seen in the archive.
     pub(crate) missing: usize,
-    /// How much of the time the machine's cores were at work, in percent.
-    pub(crate) busy_percent: u64,
+    /// What the machine's cores did while turns that count began and ended.
+    pub(crate) work: Work,
     /// Whether every message of MySQL is in the archive as it should be, and nothing else, afterwards.
     pub(crate) whole: bool,
 }
@@ -102,10 +102,14 @@ pub(crate) async fn measure(program: &Path, schedule: Schedule) -> Result<Measur
             let place = places[arrival.number % places.len()].clone();
             place.turn(arrival, acknowledged.clone())
         },
-        || since = Cores::look().unwrap_or(since),
+        || {
+            if let Ok(now) = Cores::look() {
+                since = now;
+            }
+        },
     );
     let turns = turns.await;
-    let busy_percent = Cores::look()?.busy_since(since);
+    let work = Cores::look()?.since(&since);
     drop(acknowledged);
     let seen = watching.await.map_err(|_| nothing("the reader"))??;
 
@@ -130,7 +134,7 @@ pub(crate) async fn measure(program: &Path, schedule: Schedule) -> Result<Measur
         failed: failures.len(),
         first_failure: failures.first().map(|failure| telemetry::chain(failure)),
         missing: seen.missing,
-        busy_percent,
+        work,
         whole: whole(&deployment).await?,
     })
 }

@@ -26,13 +26,6 @@ pub(crate) struct Machine {
     note: Option<String>,
 }
 
-/// All the time of all cores, and what of it they had nothing to do, in the kernel's ticks.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Cores {
-    all: u64,
-    idle: u64,
-}
-
 impl Machine {
     /// Looks at the machine.
     pub(crate) fn look(note: Option<String>) -> Result<Self> {
@@ -82,31 +75,6 @@ impl fmt::Display for Machine {
             Some(note) => writeln!(formatter, "| note | {note} |"),
             None => Ok(()),
         }
-    }
-}
-
-impl Cores {
-    /// Reads it (`/proc/stat`, proc(5)).
-    pub(crate) fn look() -> Result<Self> {
-        let ticks: Vec<u64> = read("/proc/stat")?
-            .lines()
-            .next()
-            .unwrap_or_default()
-            .split_whitespace()
-            .filter_map(|word| word.parse().ok())
-            .collect();
-        // The time of guests is part of the first two.
-        let all = ticks.iter().take(8).sum();
-        // Idle, and waiting for a disk.
-        let idle = ticks.iter().skip(3).take(2).sum();
-        Ok(Self { all, idle })
-    }
-
-    /// How much of the time since then the cores were at work, in percent.
-    pub(crate) fn busy_since(self, then: Self) -> u64 {
-        let all = self.all.saturating_sub(then.all).max(1);
-        let idle = self.idle.saturating_sub(then.idle).min(all);
-        (all - idle) * 100 / all
     }
 }
 
@@ -165,18 +133,7 @@ fn read(path: &'static str) -> Result<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Cores, memory};
-
-    #[test]
-    fn half_of_the_time_is_half_busy() {
-        let then = Cores { all: 100, idle: 40 };
-        let now = Cores {
-            all: 300,
-            idle: 140,
-        };
-        assert_eq!(now.busy_since(then), 50);
-        assert_eq!(now.busy_since(now), 100);
-    }
+    use super::memory;
 
     #[test]
     fn memory_is_in_gib() {

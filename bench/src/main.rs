@@ -4,6 +4,7 @@
 //! workload. `make bench` builds the binary beside this program, and writes `docs/benchmarks.md`.
 
 mod archive;
+mod cores;
 mod error;
 mod history;
 mod load;

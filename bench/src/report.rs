@@ -68,7 +68,7 @@ fn of_the_archive(measured: &archive::Measured) -> String {
         failed,
         first_failure,
         missing,
-        busy_percent,
+        work,
         whole,
     } = measured;
     let mut text = format!(
@@ -109,7 +109,7 @@ fn of_the_archive(measured: &archive::Measured) -> String {
         text,
         "That 99 of 100 messages are in the archive within {FLOOR_MS:.0} ms **{verdict}**. Turns that failed: {failed}{}. \
          Messages that never came:\n{missing}; afterwards {afterwards} (`chatbot verify documents`). The machine's cores \
-         were {busy_percent} % at work, with servers,\nload and reader on them.\n",
+         were {work}\n(percent of the time of all cores; `java` is Kafka, `chatbot` storage, `chatbot-bench` load and reader).\n",
         first_failure
             .as_ref()
             .map_or_else(String::new, |failure| format!(" (the first: {failure})")),

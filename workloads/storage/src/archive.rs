@@ -18,7 +18,7 @@ use chatbot_runtime::telemetry;
 use jiff::Timestamp;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::histogram::Histogram;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::documents::{self, Documents, Position, Retention, Transcript};
@@ -31,8 +31,12 @@ pub use verify::{Difference, Verified};
 /// Messages that are in memory at once.
 const PAGE: u16 = 100;
 
-/// Time between two computations of numbers.
+/// Least time between two computations of numbers.
 const COMPUTE: Duration = Duration::from_secs(5);
+
+/// How often its own length a computation is rested from: a day's transcripts are counted anew each time, which takes the
+/// longer the more there are, and shall not take more than this part of the store's time.
+const REST: u32 = 20;
 
 /// Time between two removals of what has expired.
 const EXPIRE: Duration = Duration::from_secs(600);
@@ -148,13 +152,14 @@ impl<S: Source, D: Documents> Archive<S, D> {
 
     /// Keeps numbers fresh and removes what has expired, for ever.
     pub async fn keep(&self) {
-        let mut ticks = interval(COMPUTE);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut rest = Duration::ZERO;
         let mut expired: Option<Instant> = None;
         loop {
-            ticks.tick().await;
+            tokio::time::sleep(rest).await;
+            let began = Instant::now();
             let now = Timestamp::now();
             let computed = self.documents.compute(self.retention.whole_since(now));
+            rest = COMPUTE;
             if let Err(error) = computed.await {
                 tracing::debug!(
                     error = telemetry::chain(&error),
@@ -162,6 +167,7 @@ impl<S: Source, D: Documents> Archive<S, D> {
                 );
                 continue;
             }
+            rest = rest.max(began.elapsed() * REST);
             if expired.is_some_and(|at| at.elapsed() < EXPIRE) {
                 continue;
             }

@@ -28,7 +28,11 @@ use crate::store::outbox::{LEASE, Outbox, OutboxRow};
 const RENEW: Duration = Duration::from_secs(3);
 
 /// Rows told at once.
-const BATCH: u32 = 500;
+const BATCH: u16 = 500;
+
+/// Time between two batches that were not full: a batch costs two transactions here and one of each consumer, however
+/// few rows it has.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// Time between two looks at an outbox that was empty.
 const LOOK: Duration = Duration::from_millis(200);
@@ -171,6 +175,7 @@ impl<O: Outbox> Relay<O> {
             }
             let pause = match self.once(&buckets).await {
                 Ok(0) => LOOK,
+                Ok(told) if told < usize::from(BATCH) => PAUSE,
                 Ok(_) => continue,
                 Err(()) => AGAIN,
             };
@@ -186,7 +191,11 @@ impl<O: Outbox> Relay<O> {
                 "the outbox cannot be read or written"
             );
         };
-        let rows = self.outbox.waiting(buckets, BATCH).await.map_err(failed)?;
+        let rows = self
+            .outbox
+            .waiting(buckets, u32::from(BATCH))
+            .await
+            .map_err(failed)?;
         if rows.is_empty() {
             return Ok(0);
         }

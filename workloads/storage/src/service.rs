@@ -222,11 +222,11 @@ impl<S: Store> Conversations<S> {
                 return Err(Error::Invalid { field, problem });
             }
         }
-        let conversation = self.store.conversation_of_turn(user, turn_id).await?;
+        let conversation_id = self.store.conversation_of_turn(user, turn_id).await?;
         let data_key = self.keys.get(&self.store, user).await?;
         let message_id = Uuid::now_v7();
         let place = Place::Message {
-            conversation,
+            conversation: conversation_id,
             message: message_id,
             role: Role::Assistant,
         };
@@ -235,6 +235,7 @@ impl<S: Store> Conversations<S> {
             .answer(&NewAnswer {
                 user_id: user,
                 turn_id,
+                conversation_id,
                 attempt,
                 message_id,
                 content: data_key.seal(place, &content),

@@ -164,6 +164,8 @@ pub struct NewAnswer {
     pub user_id: Uuid,
     /// The turn.
     pub turn_id: Uuid,
+    /// The turn's conversation ([`Store::conversation_of_turn`]).
+    pub conversation_id: Uuid,
     /// The attempt that made it.
     pub attempt: u32,
     /// Id of the message.
@@ -178,6 +180,31 @@ pub struct NewAnswer {
     pub usage: Option<Usage>,
     /// In milliseconds since 1970.
     pub now: i64,
+}
+
+impl NewAnswer {
+    /// The message that it becomes at a place of its conversation.
+    fn message(&self, seq: u64) -> MessageRow {
+        MessageRow {
+            id: self.message_id,
+            conversation_id: self.conversation_id,
+            turn_id: self.turn_id,
+            seq,
+            role: Role::Assistant,
+            content: self.content.clone(),
+            model: Some(self.model.clone()),
+            created_at: self.now,
+        }
+    }
+
+    /// The answer that it is with its message.
+    fn stored(&self, message: MessageRow) -> AnswerRow {
+        AnswerRow {
+            message,
+            finish_reason: self.finish_reason.clone(),
+            usage: self.usage,
+        }
+    }
 }
 
 /// A turn with its answer.

@@ -3,8 +3,10 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
+use std::ops::Range;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// Runs its arguments, says their process id, and kills them when its input ends: that happens when
@@ -110,12 +112,42 @@ impl Account {
     }
 }
 
-/// A port that was free a moment ago, for servers that cannot be asked to choose one themselves.
+/// A port that was free a moment ago and that no other test takes, for servers that cannot be asked to choose one
+/// themselves.
+///
+/// The system's own choice (port 0) is from the range of outgoing connections, one of which may have the port before
+/// the server does, or while the server is down. So it is from below that range, and processes that run at once begin at
+/// different places.
 ///
 /// # Errors
-/// Fails when the system has none.
+/// Fails when there is none.
 pub fn free_port() -> std::io::Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+    /// The system's own choices begin at 32768 (`ip_local_port_range`, ip(7)).
+    const PORTS: Range<u16> = 12_000..32_000;
+    /// Ports of a process, before it comes to those of the next one.
+    const EACH: u32 = 40;
+    static TAKEN: AtomicU32 = AtomicU32::new(0);
+    let mut failed = None;
+    for _ in PORTS {
+        let place = std::process::id()
+            .wrapping_mul(EACH)
+            .wrapping_add(TAKEN.fetch_add(1, Ordering::Relaxed));
+        let place = place % u32::from(PORTS.end - PORTS.start);
+        let port = PORTS.start + u16::try_from(place).expect("it is below the range's length");
+        match TcpListener::bind(("127.0.0.1", port)) {
+            Ok(_) => return Ok(port),
+            Err(error) => failed = Some(error),
+        }
+    }
+    Err(failed.expect("there are ports"))
+}
+
+/// The last lines of what a server said.
+pub(crate) fn tail(text: &str) -> String {
+    const LINES: usize = 20;
+    let lines: Vec<&str> = text.lines().collect();
+    let last = lines.len().saturating_sub(LINES);
+    lines.get(last..).unwrap_or_default().join("\n")
 }
 
 /// Removes folders of `home` whose process is gone: their names hold its id, as in `run-123-0`.

@@ -1,7 +1,6 @@
 //! The process of one node and its data folder.
 
 use std::io::{BufRead as _, BufReader};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -9,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::{Error, PASSWORD, STRANGER, USER};
 use crate::certificates::Certificate;
+use crate::guard::{free_port, tail};
 
 /// Folder of all that is made here, inside the root filesystem.
 const HOME: &str = "tmp/chatbot-testkit";
@@ -18,10 +18,6 @@ const TEMPLATE: &str = "template-1";
 
 /// The formatted folder's own name: every node is the only one of its cluster.
 const CLUSTER: &str = "Y2hhdGJvdC10ZXN0a2l0MQ";
-
-/// Ports are taken from below those that systems give to connections, so that a node that is
-/// started again finds its own free.
-const PORTS: std::ops::Range<u16> = 20_000..30_000;
 
 /// Runs Java inside the root filesystem, which is given as its first argument. The mounts are seen
 /// by nobody else, and end with the process.
@@ -255,29 +251,4 @@ fn remove_what_the_dead_left(home: &Path) {
             let _ = std::fs::remove_dir_all(entry.path());
         }
     }
-}
-
-/// A port that is free, and that nobody else of this machine asks for at random.
-fn free_port() -> std::io::Result<u16> {
-    loop {
-        let port = PORTS.start + random() % (PORTS.end - PORTS.start);
-        match TcpListener::bind(("127.0.0.1", port)) {
-            Ok(_) => return Ok(port),
-            Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {}
-            Err(error) => return Err(error),
-        }
-    }
-}
-
-fn random() -> u16 {
-    let [high, low, ..] = uuid::Uuid::new_v4().into_bytes();
-    u16::from_be_bytes([high, low])
-}
-
-fn tail(text: &str) -> String {
-    let lines: Vec<&str> = text.lines().collect();
-    lines
-        .get(lines.len().saturating_sub(20)..)
-        .unwrap_or_default()
-        .join("\n")
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::Error;
 use crate::certificates::Certificate;
-use crate::guard::{Account, Guard, free_port, remove_what_the_dead_left};
+use crate::guard::{Account, Guard, free_port, remove_what_the_dead_left, tail};
 
 /// Folder of all that is made here, inside the root filesystem.
 const HOME: &str = "tmp/chatbot-testkit";
@@ -154,12 +154,4 @@ pub(super) async fn run(
         program,
         output: tail(&String::from_utf8_lossy(&output.stderr)),
     })
-}
-
-fn tail(text: &str) -> String {
-    let lines: Vec<&str> = text.lines().collect();
-    lines
-        .get(lines.len().saturating_sub(12)..)
-        .unwrap_or_default()
-        .join("\n")
 }

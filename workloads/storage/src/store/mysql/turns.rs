@@ -28,8 +28,10 @@ pub(super) async fn begin(mut tx: Tx, turn: &NewTurn, events: Events) -> Unit<Be
     .bind(turn.now)
     .execute(&mut *tx)
     .await?;
-    let (turn_id, request_hash): (Uuid, Vec<u8>) = sqlx::query_as(
-        "SELECT turn_id, request_hash FROM idempotency WHERE user_id = ? AND key_hash = ?",
+    let (turn_id, request_hash, conversation): (Uuid, Vec<u8>, Option<Uuid>) = sqlx::query_as(
+        "SELECT key_of.turn_id, key_of.request_hash, turn.conversation_id \
+         FROM idempotency key_of LEFT JOIN turns turn ON turn.id = key_of.turn_id \
+         WHERE key_of.user_id = ? AND key_of.key_hash = ?",
     )
     .bind(turn.user_id)
     .bind(turn.key_hash.as_slice())
@@ -38,7 +40,7 @@ pub(super) async fn begin(mut tx: Tx, turn: &NewTurn, events: Events) -> Unit<Be
     if request_hash != turn.request_hash {
         return Err(Abort::Refused(Error::KeyReused));
     }
-    match rows::conversation_of_turn(&mut tx, turn.user_id, turn_id).await? {
+    match conversation {
         Some(conversation) => begin_again(tx, turn, turn_id, conversation).await,
         None if turn_id == turn.turn_id => begin_new(tx, turn, events).await,
         // The key's turn was deleted with its conversation.
@@ -157,10 +159,7 @@ pub(super) async fn read(mut tx: Tx, user: Uuid, turn: Uuid) -> Unit<Option<Answ
 /// Stores the answer of the newest attempt, or finds the one it stored before.
 pub(super) async fn answer(mut tx: Tx, answer: &NewAnswer, events: Events) -> Unit<Answered> {
     let gone = || Abort::Refused(Error::NotFound);
-    let conversation = rows::conversation_of_turn(&mut tx, answer.user_id, answer.turn_id)
-        .await?
-        .ok_or_else(gone)?;
-    let last_seq = rows::lock_conversation(&mut tx, answer.user_id, conversation)
+    let last_seq = rows::lock_conversation(&mut tx, answer.user_id, answer.conversation_id)
         .await?
         .ok_or_else(gone)?;
     let turn = rows::lock_turn(&mut tx, answer.turn_id)
@@ -175,40 +174,30 @@ pub(super) async fn answer(mut tx: Tx, answer: &NewAnswer, events: Events) -> Un
     let message = rows::message_of_turn(&mut tx, answer.turn_id, Role::User)
         .await?
         .ok_or_else(gone)?;
-    if !turn.answered() {
-        let stored = MessageRow {
-            id: answer.message_id,
-            conversation_id: conversation,
-            turn_id: answer.turn_id,
-            seq: last_seq + 1,
-            role: Role::Assistant,
-            content: answer.content.clone(),
-            model: Some(answer.model.clone()),
-            created_at: answer.now,
-        };
-        append(&mut tx, &stored).await?;
-        events
-            .write(&mut tx, NewEvent::answer(answer, &stored)?)
-            .await?;
-        sqlx::query(
-            "UPDATE turns SET answered_at = ?, finish_reason = ?, prompt_tokens = ?, completion_tokens = ? \
-             WHERE id = ?",
-        )
-        .bind(answer.now)
-        .bind(&answer.finish_reason)
-        .bind(answer.usage.map(|usage| usage.prompt_tokens))
-        .bind(answer.usage.map(|usage| usage.completion_tokens))
-        .bind(answer.turn_id)
-        .execute(&mut *tx)
-        .await?;
+    if turn.answered() {
+        let stored = rows::message_of_turn(&mut tx, answer.turn_id, Role::Assistant)
+            .await?
+            .ok_or_else(gone)?;
+        let answer = turn.answer(stored);
+        return Ok(tx.done(Answered { message, answer }));
     }
-    let turn = rows::lock_turn(&mut tx, answer.turn_id)
-        .await?
-        .ok_or_else(gone)?;
-    let stored = rows::message_of_turn(&mut tx, answer.turn_id, Role::Assistant)
-        .await?
-        .ok_or_else(gone)?;
-    let answer = turn.answer(stored);
+    let stored = answer.message(last_seq + 1);
+    append(&mut tx, &stored).await?;
+    events
+        .write(&mut tx, NewEvent::answer(answer, &stored)?)
+        .await?;
+    sqlx::query(
+        "UPDATE turns SET answered_at = ?, finish_reason = ?, prompt_tokens = ?, completion_tokens = ? \
+         WHERE id = ?",
+    )
+    .bind(answer.now)
+    .bind(&answer.finish_reason)
+    .bind(answer.usage.map(|usage| usage.prompt_tokens))
+    .bind(answer.usage.map(|usage| usage.completion_tokens))
+    .bind(answer.turn_id)
+    .execute(&mut *tx)
+    .await?;
+    let answer = answer.stored(stored);
     Ok(tx.done(Answered { message, answer }))
 }
 

@@ -146,9 +146,10 @@ pub(super) async fn answer(
     answer: &NewAnswer,
 ) -> Result<Answered, Error> {
     let turn_id = answer.turn_id;
-    let conversation = rows::conversation_of_turn(tx, answer.user_id, turn_id)
+    let last_seq = rows::conversation(tx, answer.user_id, answer.conversation_id)
         .await?
-        .ok_or(Error::NotFound)?;
+        .ok_or(Error::NotFound)?
+        .last_seq;
     let turn = rows::turn(tx, turn_id).await?.ok_or(Error::NotFound)?;
     if answer.attempt < turn.attempt {
         return Err(Error::Superseded);
@@ -157,41 +158,27 @@ pub(super) async fn answer(
         return Err(Error::NoSuchAttempt);
     }
     let message = message_of_turn(tx, turn_id, Role::User).await?;
-    if !turn.answered() {
-        let last_seq = rows::conversation(tx, answer.user_id, conversation)
-            .await?
-            .ok_or(Error::NotFound)?
-            .last_seq;
-        let stored = MessageRow {
-            id: answer.message_id,
-            conversation_id: conversation,
-            turn_id,
-            seq: last_seq + 1,
-            role: Role::Assistant,
-            content: answer.content.clone(),
-            model: Some(answer.model.clone()),
-            created_at: answer.now,
-        };
-        append(tx, &stored).await?;
-        outbox::write(tx, NewEvent::answer(answer, &stored)?).await?;
-        sqlx::query(
-            "UPDATE turns SET answered_at = ?, finish_reason = ?, prompt_tokens = ?, completion_tokens = ? \
-             WHERE id = ?",
-        )
-        .bind(answer.now)
-        .bind(&answer.finish_reason)
-        .bind(answer.usage.map(|usage| signed(usage.prompt_tokens)))
-        .bind(answer.usage.map(|usage| signed(usage.completion_tokens)))
-        .bind(turn_id)
-        .execute(&mut *tx)
-        .await?;
+    if turn.answered() {
+        let stored = message_of_turn(tx, turn_id, Role::Assistant).await?;
+        let answer = turn.answer(stored);
+        return Ok(Answered { message, answer });
     }
-    let turn = rows::turn(tx, turn_id).await?.ok_or(Error::NotFound)?;
-    let stored = message_of_turn(tx, turn_id, Role::Assistant).await?;
-    Ok(Answered {
-        message,
-        answer: turn.answer(stored),
-    })
+    let stored = answer.message(last_seq + 1);
+    append(tx, &stored).await?;
+    outbox::write(tx, NewEvent::answer(answer, &stored)?).await?;
+    sqlx::query(
+        "UPDATE turns SET answered_at = ?, finish_reason = ?, prompt_tokens = ?, completion_tokens = ? \
+         WHERE id = ?",
+    )
+    .bind(answer.now)
+    .bind(&answer.finish_reason)
+    .bind(answer.usage.map(|usage| signed(usage.prompt_tokens)))
+    .bind(answer.usage.map(|usage| signed(usage.completion_tokens)))
+    .bind(turn_id)
+    .execute(&mut *tx)
+    .await?;
+    let answer = answer.stored(stored);
+    Ok(Answered { message, answer })
 }
 
 async fn message_of_turn(
