@@ -11,8 +11,9 @@ export CHATBOT_TEST_REDIS_ROOT ?= $(CACHE)/rootfs/redis-8.0
 export CHATBOT_TEST_KAFKA_ROOT ?= $(CACHE)/rootfs/kafka-4.4.0
 export CHATBOT_TEST_DOCUMENTDB_ROOT ?= $(CACHE)/rootfs/postgres-documentdb-17-0.107.0-ferretdb-2.7.0
 export CHATBOT_TEST_FERRETDB_ROOT ?= $(CACHE)/rootfs/ferretdb-2.7.0
-# What is measured is compiled as a release, once more; `dev` is what images and tests have.
-PROFILE ?= release
+# How programs are compiled: for the cluster `dev` unless told otherwise, as for tests; what is measured is a release.
+bench: PROFILE ?= release
+export PROFILE
 PROGRAMS = KUBECONFIG=$(STATE)/kubeconfig PATH=$(CACHE)/bin:$$PATH
 
 .DEFAULT_GOAL := help
@@ -30,7 +31,7 @@ up: ## from nothing to a chat system that answers (NODES=3, or 1; CLUSTER=kind|p
 cluster: ## the cluster alone: nodes, DNS, storage, metrics; starts again what has died
 	@dev-cluster/cluster
 
-images: ## build the images and load them into the cluster (WHAT=engines|ours for a part)
+images: ## build the images and load them into the cluster (WHAT=engines|ours for a part, PROFILE=release)
 	@dev-cluster/images $(WHAT)
 
 deploy: ## install the operator, apply a ChatbotDeployment (SAMPLE=file NAMESPACE=chatbot), wait until it is Ready

@@ -10,7 +10,9 @@ ENGINES=(mysql:9.7 nginx:1.30 redis:8.0 docker.io/apache/kafka:4.4.0
     ghcr.io/ferretdb/postgres-documentdb:17-0.107.0-ferretdb-2.7.0 ghcr.io/ferretdb/ferretdb:2.7.0)
 OURS=(chatbot chatbot-operator groq-mock) # each a program of the workspace
 SYSTEM=(pause coredns metrics-server local-path-provisioner)
-RUST_OUT=$CARGO_TARGET_DIR/x86_64-unknown-linux-gnu/debug
+# What our images hold: `dev` is compiled for the tests anyway; `release` is compiled again, and twice as fast where it counts.
+PROFILE=${PROFILE:-dev}
+RUST_OUT=$CARGO_TARGET_DIR/x86_64-unknown-linux-gnu/${PROFILE/#dev/debug}
 
 with_buildah() {
     BUILDAH_ISOLATION=chroot nice -n 5 buildah --root "$CACHE/containers/root" \
@@ -134,7 +136,7 @@ build_engine_images() {
 }
 
 compile_rust() {
-    nice -n 5 cargo build --locked --workspace --bins --manifest-path "$ROOT/Cargo.toml"
+    nice -n 5 cargo build --locked --workspace --bins --profile "$PROFILE" --manifest-path "$ROOT/Cargo.toml"
 }
 
 build_our_images() {

@@ -266,12 +266,16 @@ fn a_refresh_token_outlives_an_access_token() {
 
 #[test]
 fn the_samples_are_valid() {
-    for sample in [
-        include_str!("../../samples/chatbot.yaml"),
-        include_str!("../../samples/groq.yaml"),
-    ] {
-        let sample: ChatbotDeployment = serde_norway::from_str(sample).expect("the sample parses");
-        sample.validate_cel().expect("the sample is accepted");
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/samples");
+    let samples = std::fs::read_dir(folder).expect("there are samples");
+    for sample in samples {
+        let file = sample.expect("the folder can be read").path();
+        let text = std::fs::read_to_string(&file).expect("a sample can be read");
+        let sample: ChatbotDeployment = serde_norway::from_str(&text)
+            .unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        if let Err(errors) = sample.validate_cel() {
+            panic!("{} is refused: {errors:?}", file.display());
+        }
     }
 }
 
