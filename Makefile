@@ -17,7 +17,7 @@ export PROFILE
 PROGRAMS = KUBECONFIG=$(STATE)/kubeconfig PATH=$(CACHE)/bin:$$PATH
 
 .DEFAULT_GOAL := help
-.PHONY: help run up cluster images deploy down status url logs mysql redis kubectl helm env secrets test test-fast reliability bench generate
+.PHONY: help run up cluster images deploy down status url logs mysql redis kubectl helm env secrets test test-fast reliability bench footprint generate
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -81,6 +81,9 @@ bench: ## measure a deployment of processes, and write docs/benchmarks.md (PROFI
 	@cargo build --locked -q --workspace --bins --profile $(PROFILE)
 	@cargo run --locked -q --profile $(PROFILE) --bin chatbot-bench -- --markdown docs/benchmarks.md \
 		--json $(CARGO_TARGET_DIR)/benchmarks.json --note "$(NOTE)" $(ARGS)
+
+footprint: ## measure a whole system on the cluster at rest, and write docs/footprint.md (NOTE=…)
+	@dev-cluster/footprint
 
 generate: ## write the generated files again: the CRD, the operator's rights, the API's description
 	@cargo build -q --workspace --bins

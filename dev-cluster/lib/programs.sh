@@ -6,7 +6,7 @@
 source "$(dirname "${BASH_SOURCE[0]}")/sid.sh"
 
 GO_MODULES=(pause metrics-server coredns local-path-provisioner kubernetes)
-SYSTEM_PACKAGES=(buildah ca-certificates conntrack debian-archive-keyring docker-compose iproute2 mmdebstrap nftables openssl procps runc shellcheck
+SYSTEM_PACKAGES=(buildah ca-certificates conntrack debian-archive-keyring docker-compose iproute2 jq mmdebstrap nftables openssl procps runc shellcheck
     g++ libssl-dev make pkg-config # the Kafka client is C
     maven)                         # gets Kafka's jars
 

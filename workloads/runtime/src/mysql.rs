@@ -11,6 +11,7 @@
 //! Trying again is still right, because every unit that changes something writes (or checks) a row
 //! that belongs to the request — its idempotency key, its attempt number — inside the same
 //! transaction: an attempt after a commit that did happen finds that row and changes nothing more.
+//! What only reads is tried again in the same way, and needs no transaction ([`Database::read`]).
 //!
 //! Sessions run at READ COMMITTED. Units order themselves by locking the row they are about
 //! (`… FOR UPDATE`), and what they read after that must be what the previous owner of the lock

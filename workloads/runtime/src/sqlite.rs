@@ -119,21 +119,21 @@ impl Database {
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
             .busy_timeout(BUSY);
-        let pool = || SqlitePoolOptions::new().acquire_timeout(TURN);
-        let writer = pool()
-            .max_connections(1)
+        let failed = |source| Error::Open {
+            path: path.to_owned(),
+            source,
+        };
+        let writer = pool(1)
             .connect_with(options.clone().create_if_missing(true))
             .await
-            .map_err(|source| Error::Open {
-                path: path.to_owned(),
-                source,
-            })?;
+            .map_err(failed)?;
         for schema in schemas {
             migrate(&writer, path, *schema).await?;
         }
-        let readers = pool()
-            .max_connections(READERS)
-            .connect_lazy_with(options.read_only(true));
+        let readers = pool(READERS)
+            .connect_with(options.read_only(true))
+            .await
+            .map_err(failed)?;
         Ok(Self { writer, readers })
     }
 
@@ -158,6 +158,18 @@ impl Database {
         self.readers.close().await;
         self.writer.close().await;
     }
+}
+
+/// Connections that are all opened at once, and stay. A task that ends while one is being opened or tried leaves that to a thread
+/// which nobody waits for: the file could be closed there last, by a reader, which may not take the log away.
+fn pool(connections: u32) -> SqlitePoolOptions {
+    SqlitePoolOptions::new()
+        .acquire_timeout(TURN)
+        .min_connections(connections)
+        .max_connections(connections)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .test_before_acquire(false)
 }
 
 /// Brings one schema up to date. Each step is one transaction, so one that was cut off left nothing.

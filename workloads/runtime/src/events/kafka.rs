@@ -153,9 +153,11 @@ impl EventLog for KafkaLog {
         async move {
             let (sender, mut receiver) = mpsc::channel(WAITING);
             let (positioned, position) = oneshot::channel();
+            let settings = &self.inner.settings;
+            // Assigning needs the name of a group; nothing is ever committed in it.
+            let group = Group::Readers.name(&settings.topic_prefix);
             let reader = reader::Reader {
-                client: self.client(),
-                prefix: self.inner.settings.topic_prefix.clone(),
+                consumer: settings.consumer(&group),
                 topic: self.topic(topic),
                 seen: self.inner.seen.clone(),
                 entries: sender,
@@ -178,9 +180,10 @@ impl EventLog for KafkaLog {
         group: Group,
         lag: Box<dyn Fn(i64) + Send + Sync>,
     ) -> BoxStream<'static, Batch> {
+        let group = group.name(&self.inner.settings.topic_prefix);
         let member = member::Member {
-            client: self.client(),
-            group: group.name(&self.inner.settings.topic_prefix),
+            consumer: self.inner.settings.consumer(&group),
+            group,
             topic: self.topic(topic),
             seen: self.inner.seen.clone(),
             lag,

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 use sqlx::mysql::{MySqlConnection, MySqlPool, MySqlPoolOptions};
+use sqlx::pool::PoolConnection;
 use sqlx::{ConnectOptions as _, Executor as _, MySql, Transaction};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
@@ -124,6 +125,56 @@ impl Database {
         U: Future<Output = Result<Done<T>, Abort<E>>>,
         E: From<Error>,
     {
+        let unit = &unit;
+        self.until_done(|server: Arc<Server>| async move {
+            let inner = server.pool.begin().await?;
+            let Done { tx, value } = unit(Tx { inner }).await?;
+            tx.inner.commit().await?;
+            Ok(value)
+        })
+        .await
+    }
+
+    /// Runs a unit of work that only reads, each of its statements for itself, under the same rules: without the two
+    /// statements that a transaction costs, which at READ COMMITTED gives a reader nothing.
+    ///
+    /// # Errors
+    /// The unit's own refusal, or the last failure of MySQL.
+    pub async fn read<T, E, F, U>(&self, unit: F) -> Result<T, E>
+    where
+        F: Fn(PoolConnection<MySql>) -> U,
+        U: Future<Output = Result<T, Abort<E>>>,
+        E: From<Error>,
+    {
+        let unit = &unit;
+        self.until_done(
+            |server: Arc<Server>| async move { unit(server.pool.acquire().await?).await },
+        )
+        .await
+    }
+
+    /// Opens a connection of its own to the server that takes writes.
+    ///
+    /// # Errors
+    /// Fails when there is no such server now, or it does not take the connection.
+    pub async fn connect(&self) -> Result<MySqlConnection, Error> {
+        let host = primary::find(&self.inner.config).await?;
+        let connected = self.inner.config.options(&host)?.connect().await;
+        connected.map_err(|source| Error::at(&host, source))
+    }
+
+    /// The settings it was made with.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.inner.config
+    }
+
+    async fn until_done<T, E, F, U>(&self, work: F) -> Result<T, E>
+    where
+        F: Fn(Arc<Server>) -> U,
+        U: Future<Output = Result<T, Abort<E>>>,
+        E: From<Error>,
+    {
         let give_up = Instant::now() + self.inner.config.deadline;
         let mut delays = ExponentialBuilder::new()
             .with_min_delay(Duration::from_millis(10))
@@ -132,7 +183,7 @@ impl Database {
             .with_jitter()
             .build();
         loop {
-            let error = match self.attempt(&unit).await {
+            let error = match self.attempt(&work).await {
                 Ok(value) => return Ok(value),
                 Err(Abort::Refused(refusal)) => return Err(refusal),
                 Err(Abort::Mysql(error)) => error,
@@ -155,38 +206,16 @@ impl Database {
         }
     }
 
-    /// Opens a connection of its own to the server that takes writes.
-    ///
-    /// # Errors
-    /// Fails when there is no such server now, or it does not take the connection.
-    pub async fn connect(&self) -> Result<MySqlConnection, Error> {
-        let host = primary::find(&self.inner.config).await?;
-        let connected = self.inner.config.options(&host)?.connect().await;
-        connected.map_err(|source| Error::at(&host, source))
-    }
-
-    /// The settings it was made with.
-    #[must_use]
-    pub fn config(&self) -> &Config {
-        &self.inner.config
-    }
-
-    async fn attempt<T, E, F, U>(&self, unit: &F) -> Result<T, Abort<E>>
+    async fn attempt<T, E, F, U>(&self, work: &F) -> Result<T, Abort<E>>
     where
-        F: Fn(Tx) -> U,
-        U: Future<Output = Result<Done<T>, Abort<E>>>,
+        F: Fn(Arc<Server>) -> U,
+        U: Future<Output = Result<T, Abort<E>>>,
     {
         let server = self.server().await.map_err(Abort::Mysql)?;
-        let work = async {
-            let inner = server.pool.begin().await?;
-            let Done { tx, value } = unit(Tx { inner }).await?;
-            tx.inner.commit().await?;
-            Ok(value)
-        };
         let result = tokio::select! {
             biased;
             () = server.lost.cancelled() => Err(Abort::Mysql(Error::Lost { host: server.host.to_string() })),
-            result = tokio::time::timeout(ATTEMPT_LIMIT, work) => result
+            result = tokio::time::timeout(ATTEMPT_LIMIT, work(Arc::clone(&server))) => result
                 .unwrap_or_else(|_| Err(Abort::Mysql(Error::Timeout { host: server.host.to_string() }))),
         };
         if let Err(Abort::Mysql(error)) = &result

@@ -31,6 +31,9 @@ pub struct MysqlStore {
 /// How a unit of work ends.
 type Unit<T> = Result<Done<T>, Abort<Error>>;
 
+/// What a read gives.
+type Read<T> = Result<T, Abort<Error>>;
+
 impl MysqlStore {
     /// Makes the store of a schema whose migrations are applied.
     #[must_use]
@@ -68,9 +71,9 @@ impl Store for MysqlStore {
 
     async fn data_key(&self, user: Uuid) -> Result<Option<WrappedKey>, Error> {
         self.database
-            .transaction(async |mut tx| -> Unit<_> {
-                let key = rows::data_key(&mut tx, user).await?;
-                Ok(tx.done(key))
+            .read(async |mut mysql| -> Read<_> {
+                let key = rows::data_key(&mut mysql, user).await?;
+                Ok(key)
             })
             .await
     }
@@ -83,9 +86,9 @@ impl Store for MysqlStore {
 
     async fn conversation_of_turn(&self, user: Uuid, turn: Uuid) -> Result<Uuid, Error> {
         self.database
-            .transaction(async |mut tx| -> Unit<_> {
-                let conversation = rows::conversation_of_turn(&mut tx, user, turn).await?;
-                Ok(tx.done(conversation))
+            .read(async |mut mysql| -> Read<_> {
+                let conversation = rows::conversation_of_turn(&mut mysql, user, turn).await?;
+                Ok(conversation)
             })
             .await?
             .ok_or(Error::NotFound)
@@ -93,7 +96,7 @@ impl Store for MysqlStore {
 
     async fn turn(&self, user: Uuid, turn: Uuid) -> Result<Option<Answered>, Error> {
         self.database
-            .transaction(|tx| turns::read(tx, user, turn))
+            .read(async |mut mysql| turns::read(&mut mysql, user, turn).await)
             .await
     }
 
@@ -110,18 +113,18 @@ impl Store for MysqlStore {
         limit: u32,
     ) -> Result<Vec<ConversationRow>, Error> {
         self.database
-            .transaction(async |mut tx| -> Unit<_> {
-                let found = rows::conversations(&mut tx, user, after, limit).await?;
-                Ok(tx.done(found))
+            .read(async |mut mysql| -> Read<_> {
+                let found = rows::conversations(&mut mysql, user, after, limit).await?;
+                Ok(found)
             })
             .await
     }
 
     async fn conversation(&self, user: Uuid, id: Uuid) -> Result<ConversationRow, Error> {
         self.database
-            .transaction(async |mut tx| -> Unit<_> {
-                let found = rows::conversation(&mut tx, user, id).await?;
-                Ok(tx.done(found))
+            .read(async |mut mysql| -> Read<_> {
+                let found = rows::conversation(&mut mysql, user, id).await?;
+                Ok(found)
             })
             .await?
             .ok_or(Error::NotFound)
@@ -135,15 +138,15 @@ impl Store for MysqlStore {
         limit: u32,
     ) -> Result<Vec<MessageRow>, Error> {
         self.database
-            .transaction(async |mut tx| -> Unit<_> {
-                if rows::conversation(&mut tx, user, conversation)
+            .read(async |mut mysql| -> Read<_> {
+                if rows::conversation(&mut mysql, user, conversation)
                     .await?
                     .is_none()
                 {
                     return Err(Abort::Refused(Error::NotFound));
                 }
-                let found = rows::messages_after(&mut tx, conversation, after, limit).await?;
-                Ok(tx.done(found))
+                let found = rows::messages_after(&mut mysql, conversation, after, limit).await?;
+                Ok(found)
             })
             .await
     }

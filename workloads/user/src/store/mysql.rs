@@ -25,6 +25,9 @@ pub struct MysqlStore {
 /// How a unit of work ends.
 type Unit<T> = Result<Done<T>, Abort<Error>>;
 
+/// What a read gives.
+type Read<T> = Result<T, Abort<Error>>;
+
 impl MysqlStore {
     /// Makes the store of a schema whose migrations are applied.
     #[must_use]
@@ -47,24 +50,24 @@ impl AccountStore for MysqlStore {
 
     async fn by_email(&self, email_key: &str) -> Result<Option<Account>, Error> {
         self.database
-            .transaction(async |mut tx| -> Unit<_> {
+            .read(async |mut mysql| -> Read<_> {
                 let account = sqlx::query_as("SELECT accounts.*, verified_at FROM accounts LEFT JOIN verified_emails ON account_id = id WHERE email_key = ?")
                     .bind(email_key)
-                    .fetch_optional(&mut *tx)
+                    .fetch_optional(&mut *mysql)
                     .await?;
-                Ok(tx.done(account))
+                Ok(account)
             })
             .await
     }
 
     async fn by_id(&self, id: Uuid) -> Result<Option<Account>, Error> {
         self.database
-            .transaction(async |mut tx| -> Unit<_> {
+            .read(async |mut mysql| -> Read<_> {
                 let account = sqlx::query_as("SELECT accounts.*, verified_at FROM accounts LEFT JOIN verified_emails ON account_id = id WHERE id = ?")
                     .bind(id)
-                    .fetch_optional(&mut *tx)
+                    .fetch_optional(&mut *mysql)
                     .await?;
-                Ok(tx.done(account))
+                Ok(account)
             })
             .await
     }

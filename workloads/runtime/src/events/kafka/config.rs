@@ -150,6 +150,21 @@ impl Settings {
         }
         client
     }
+
+    /// What every consumer of ours is made with. It commits by itself, after the effect.
+    pub(super) fn consumer(&self, group: &str) -> ClientConfig {
+        let mut consumer = self.client();
+        consumer
+            .set("group.id", group)
+            .set("enable.auto.commit", "false")
+            // Where the place is gone (a topic made anew), what is there is better than a gap.
+            .set("auto.offset.reset", "earliest")
+            // For each partition, read ahead of whoever takes the records; the default is 64 MiB.
+            .set("queued.max.messages.kbytes", "1024")
+            // How long a broker holds a question that it has no record for. All that a client asks of a broker waits behind it.
+            .set("fetch.wait.max.ms", "1000");
+        consumer
+    }
 }
 
 #[cfg(test)]

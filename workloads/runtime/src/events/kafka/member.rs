@@ -29,7 +29,7 @@ const BATCH: usize = 500;
 const AHEAD: usize = 500;
 
 pub(super) struct Member {
-    pub(super) client: ClientConfig,
+    pub(super) consumer: ClientConfig,
     pub(super) group: String,
     pub(super) topic: String,
     pub(super) seen: Seen,
@@ -128,7 +128,7 @@ impl Member {
 
     async fn run(self, batches: mpsc::Sender<Batch>) {
         let Self {
-            client,
+            mut consumer,
             group,
             topic,
             seen,
@@ -139,16 +139,11 @@ impl Member {
             topic: topic.clone(),
             lag,
         };
-        let made: KafkaResult<StreamConsumer<Told>> = client
-            .clone()
-            .set("group.id", &group)
-            .set("enable.auto.commit", "false")
-            .set("auto.offset.reset", "earliest")
+        let made: KafkaResult<StreamConsumer<Told>> = consumer
             .set("partition.assignment.strategy", "cooperative-sticky")
             // How long the partitions of a member that died wait; one that ends says so.
             .set("session.timeout.ms", "10000")
             .set("statistics.interval.ms", "5000")
-            .set("queued.max.messages.kbytes", "1024")
             .create_with_context(told);
         let consumer = match made.and_then(|made| made.subscribe(&[&topic]).map(|()| made)) {
             Ok(consumer) => Joined(Some(consumer)),

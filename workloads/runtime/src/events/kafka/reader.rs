@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use chatbot_contract::events::Group;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, KafkaResult};
@@ -26,8 +25,7 @@ const PARTITIONS: Duration = Duration::from_secs(60);
 const AGAIN: Duration = Duration::from_millis(500);
 
 pub(super) struct Reader {
-    pub(super) client: ClientConfig,
-    pub(super) prefix: String,
+    pub(super) consumer: ClientConfig,
     pub(super) topic: String,
     pub(super) seen: Seen,
     pub(super) entries: mpsc::Sender<Entry>,
@@ -37,12 +35,12 @@ impl Reader {
     /// Reads until nobody takes the entries; says when the first position is known.
     pub(super) fn run(self, positioned: oneshot::Sender<()>) {
         let mut positioned = Some(positioned);
-        let mut consumer = None;
+        let mut consumer: Option<BaseConsumer<Seen>> = None;
         let mut known = 0;
         let mut looked = Instant::now();
         while !self.entries.is_closed() {
             let Some(consumer) = &consumer else {
-                match self.consumer() {
+                match self.consumer.create_with_context(self.seen.clone()) {
                     Ok(made) => consumer = Some(made),
                     Err(error) => self.rest(&error),
                 }
@@ -75,19 +73,6 @@ impl Reader {
                 return;
             }
         }
-    }
-
-    fn consumer(&self) -> KafkaResult<BaseConsumer<Seen>> {
-        self.client
-            .clone()
-            // Assigning needs the name of a group; nothing is ever committed in it.
-            .set("group.id", Group::Readers.name(&self.prefix))
-            .set("enable.auto.commit", "false")
-            // For each partition, read ahead of whoever takes the entries; the default is 64 MiB.
-            .set("queued.max.messages.kbytes", "1024")
-            // Where the place is gone (a topic made anew), what is there is better than a gap.
-            .set("auto.offset.reset", "earliest")
-            .create_with_context(self.seen.clone())
     }
 
     /// Assigns the partitions that are not known yet: at first from their ends, later ones whole.

@@ -8,7 +8,7 @@
 use chatbot_runtime::mysql::{Abort, Database};
 use uuid::Uuid;
 
-use super::{Events, Unit};
+use super::{Events, Read, Unit};
 use crate::store::Error;
 use crate::store::event::NewEvent;
 
@@ -56,14 +56,11 @@ pub(super) async fn delete(
 /// Removes the rows of all conversations that are marked.
 pub(super) async fn sweep(database: &Database) -> Result<usize, Error> {
     let marked: Vec<Uuid> = database
-        .transaction(async |mut tx| -> Unit<_> {
+        .read(async |mut mysql| -> Read<_> {
             let marked = sqlx::query_scalar(
                 "SELECT id FROM conversations WHERE deleted_at IS NOT NULL LIMIT ?",
-            )
-            .bind(SWEEP)
-            .fetch_all(&mut *tx)
-            .await?;
-            Ok(tx.done(marked))
+            );
+            Ok(marked.bind(SWEEP).fetch_all(&mut *mysql).await?)
         })
         .await?;
     for conversation in &marked {

@@ -7,7 +7,7 @@ use chatbot_api::webhooks::DisabledReason;
 use sqlx::{AssertSqlSafe, MySql, QueryBuilder};
 use uuid::Uuid;
 
-use super::{MysqlStore, Unit};
+use super::{MysqlStore, Read, Unit};
 use crate::store::Error;
 use crate::store::deliveries::{
     DELIVERY, DeliveryRow, DeliveryStore, Listening, NewDelivery, Round,
@@ -23,7 +23,7 @@ impl DeliveryStore for MysqlStore {
             return Ok(Vec::new());
         }
         self.database
-            .transaction(async |mut tx| -> Unit<_> {
+            .read(async |mut mysql| -> Read<_> {
                 let mut query = QueryBuilder::<MySql>::new(
                     "SELECT id, user_id, events, created_at FROM webhooks WHERE disabled_reason IS NULL AND user_id IN (",
                 );
@@ -33,8 +33,8 @@ impl DeliveryStore for MysqlStore {
                 }
                 // Its text depends on the number of users: keeping each would push out the others.
                 let select = query.push(")").build_query_as().persistent(false);
-                let found = select.fetch_all(&mut *tx).await?;
-                Ok(tx.done(found))
+                let found = select.fetch_all(&mut *mysql).await?;
+                Ok(found)
             })
             .await
     }
@@ -79,16 +79,16 @@ impl DeliveryStore for MysqlStore {
     async fn made_since(&self, webhook: Uuid, kind: &str, since: i64) -> Result<u32, Error> {
         let made: i64 = self
             .database
-            .transaction(async |mut tx| -> Unit<_> {
+            .read(async |mut mysql| -> Read<_> {
                 let made = sqlx::query_scalar(
                     "SELECT COUNT(*) FROM webhook_deliveries WHERE webhook_id = ? AND kind = ? AND created_at > ?",
                 )
                 .bind(webhook)
                 .bind(kind)
                 .bind(since)
-                .fetch_one(&mut *tx)
+                .fetch_one(&mut *mysql)
                 .await?;
-                Ok(tx.done(made))
+                Ok(made)
             })
             .await?;
         Ok(u32::try_from(made).unwrap_or(u32::MAX))
@@ -101,7 +101,7 @@ impl DeliveryStore for MysqlStore {
         limit: u32,
     ) -> Result<Vec<DeliveryRow>, Error> {
         self.database
-            .transaction(async |mut tx| -> Unit<_> {
+            .read(async |mut mysql| -> Read<_> {
                 let query = format!(
                     "SELECT {DELIVERY} FROM webhook_deliveries WHERE webhook_id = ? AND id < ? ORDER BY id DESC LIMIT ?"
                 );
@@ -109,9 +109,9 @@ impl DeliveryStore for MysqlStore {
                     .bind(webhook)
                     .bind(before.unwrap_or(Uuid::max()))
                     .bind(limit)
-                    .fetch_all(&mut *tx)
+                    .fetch_all(&mut *mysql)
                     .await?;
-                Ok(tx.done(found))
+                Ok(found)
             })
             .await
     }
@@ -143,7 +143,7 @@ impl DeliveryStore for MysqlStore {
 
     async fn due(&self, webhook: Uuid, now: i64, most: u32) -> Result<Vec<DeliveryRow>, Error> {
         self.database
-            .transaction(async |mut tx| -> Unit<_> {
+            .read(async |mut mysql| -> Read<_> {
                 let query = format!(
                     "SELECT {DELIVERY} FROM webhook_deliveries WHERE webhook_id = ? AND due_at <= ? \
                      ORDER BY due_at, id LIMIT ?"
@@ -152,9 +152,9 @@ impl DeliveryStore for MysqlStore {
                     .bind(webhook)
                     .bind(now)
                     .bind(most)
-                    .fetch_all(&mut *tx)
+                    .fetch_all(&mut *mysql)
                     .await?;
-                Ok(tx.done(found))
+                Ok(found)
             })
             .await
     }

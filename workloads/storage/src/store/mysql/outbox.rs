@@ -6,7 +6,7 @@ use chatbot_runtime::mysql::Tx;
 use sqlx::{MySql, QueryBuilder};
 use uuid::Uuid;
 
-use super::{MysqlStore, Unit};
+use super::{MysqlStore, Read, Unit};
 use crate::store::Error;
 use crate::store::event::NewEvent;
 use crate::store::outbox::{BUCKETS, Backlog, Outbox, OutboxRow, bucket};
@@ -83,7 +83,7 @@ impl Outbox for MysqlStore {
             return Ok(Vec::new());
         }
         self.database
-            .transaction(async |mut tx| -> Unit<_> {
+            .read(async |mut mysql| -> Read<_> {
                 let mut query = QueryBuilder::<MySql>::new(
                     "SELECT position, conversation_id, event FROM outbox WHERE bucket IN (",
                 );
@@ -92,8 +92,8 @@ impl Outbox for MysqlStore {
                     list.push_bind(bucket);
                 }
                 query.push(") ORDER BY position LIMIT ").push_bind(limit);
-                let rows = query.build_query_as().fetch_all(&mut *tx).await?;
-                Ok(tx.done(rows))
+                let rows = query.build_query_as().fetch_all(&mut *mysql).await?;
+                Ok(rows)
             })
             .await
     }
@@ -120,18 +120,18 @@ impl Outbox for MysqlStore {
 
     async fn backlog(&self) -> Result<Backlog, Error> {
         self.database
-            .transaction(async |mut tx| -> Unit<_> {
+            .read(async |mut mysql| -> Read<_> {
                 let rows: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM outbox")
-                    .fetch_one(&mut *tx)
+                    .fetch_one(&mut *mysql)
                     .await?;
                 let oldest =
                     sqlx::query_scalar("SELECT created_at FROM outbox ORDER BY position LIMIT 1")
-                        .fetch_optional(&mut *tx)
+                        .fetch_optional(&mut *mysql)
                         .await?;
-                Ok(tx.done(Backlog {
+                Ok(Backlog {
                     rows: rows.unsigned_abs(),
                     oldest,
-                }))
+                })
             })
             .await
     }

@@ -2,7 +2,7 @@
 
 use sqlx::{MySql, QueryBuilder};
 
-use super::{MysqlStore, Unit};
+use super::{MysqlStore, Read};
 use crate::documents::{Position, Transcript};
 use crate::store::Error;
 use crate::store::source::Source;
@@ -18,7 +18,7 @@ impl Source for MysqlStore {
             return Ok(Vec::new());
         }
         self.database
-            .transaction(async |mut tx| -> Unit<_> {
+            .read(async |mut mysql| -> Read<_> {
                 let mut query = QueryBuilder::<MySql>::new(SELECT);
                 query.push("(m.conversation_id, m.seq) IN ");
                 query.push_tuples(places, |mut tuple, place| {
@@ -26,15 +26,15 @@ impl Source for MysqlStore {
                 });
                 // Its text depends on the number of places: keeping each would push out the others.
                 let select = query.build_query_as().persistent(false);
-                let rows = select.fetch_all(&mut *tx).await?;
-                Ok(tx.done(rows))
+                let rows = select.fetch_all(&mut *mysql).await?;
+                Ok(rows)
             })
             .await
     }
 
     async fn after(&self, after: Position, limit: u32) -> Result<Vec<Transcript>, Error> {
         self.database
-            .transaction(async |mut tx| -> Unit<_> {
+            .read(async |mut mysql| -> Read<_> {
                 let mut query = QueryBuilder::<MySql>::new(SELECT);
                 // Two ranges of the primary key: a comparison of rows would read the whole table.
                 query
@@ -46,8 +46,8 @@ impl Source for MysqlStore {
                     .push_bind(after.seq)
                     .push(")) ORDER BY m.conversation_id, m.seq LIMIT ")
                     .push_bind(limit);
-                let rows = query.build_query_as().fetch_all(&mut *tx).await?;
-                Ok(tx.done(rows))
+                let rows = query.build_query_as().fetch_all(&mut *mysql).await?;
+                Ok(rows)
             })
             .await
     }

@@ -5,7 +5,7 @@ use chatbot_runtime::mysql::{Abort, Tx};
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
-use super::{Events, Unit, rows};
+use super::{Events, Read, Unit, rows};
 use crate::store::event::NewEvent;
 use crate::store::rows::role_number;
 use crate::store::{Answered, Begun, Error, MessageRow, NewAnswer, NewTurn, Target};
@@ -137,23 +137,27 @@ async fn begin_again(mut tx: Tx, turn: &NewTurn, turn_id: Uuid, conversation: Uu
 }
 
 /// Gives a turn with its answer, where there is one.
-pub(super) async fn read(mut tx: Tx, user: Uuid, turn: Uuid) -> Unit<Option<Answered>> {
+pub(super) async fn read(
+    mysql: &mut MySqlConnection,
+    user: Uuid,
+    turn: Uuid,
+) -> Read<Option<Answered>> {
     let gone = || Abort::Refused(Error::NotFound);
-    rows::conversation_of_turn(&mut tx, user, turn)
+    rows::conversation_of_turn(mysql, user, turn)
         .await?
         .ok_or_else(gone)?;
-    let stored = rows::turn(&mut tx, turn).await?.ok_or_else(gone)?;
+    let stored = rows::turn(mysql, turn).await?.ok_or_else(gone)?;
     if !stored.answered() {
-        return Ok(tx.done(None));
+        return Ok(None);
     }
-    let message = rows::message_of_turn(&mut tx, turn, Role::User)
+    let message = rows::message_of_turn(mysql, turn, Role::User)
         .await?
         .ok_or_else(gone)?;
-    let answer = rows::message_of_turn(&mut tx, turn, Role::Assistant)
+    let answer = rows::message_of_turn(mysql, turn, Role::Assistant)
         .await?
         .ok_or_else(gone)?;
     let answer = stored.answer(answer);
-    Ok(tx.done(Some(Answered { message, answer })))
+    Ok(Some(Answered { message, answer }))
 }
 
 /// Stores the answer of the newest attempt, or finds the one it stored before.

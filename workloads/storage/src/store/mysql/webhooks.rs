@@ -1,11 +1,11 @@
 //! Webhooks in MySQL.
 
 use chatbot_api::webhooks::DisabledReason;
-use chatbot_runtime::mysql::{Abort, Tx};
-use sqlx::AssertSqlSafe;
+use chatbot_runtime::mysql::Abort;
+use sqlx::{AssertSqlSafe, MySqlConnection};
 use uuid::Uuid;
 
-use super::{MysqlStore, Unit};
+use super::{MysqlStore, Read, Unit};
 use crate::store::Error;
 use crate::store::webhooks::{Added, Changes, NewWebhook, WEBHOOK, WebhookRow, WebhookStore};
 
@@ -48,22 +48,22 @@ impl WebhookStore for MysqlStore {
 
     async fn webhooks(&self, user: Uuid) -> Result<Vec<WebhookRow>, Error> {
         self.database
-            .transaction(async |mut tx| -> Unit<_> {
+            .read(async |mut mysql| -> Read<_> {
                 let query = format!("SELECT {WEBHOOK} FROM webhooks WHERE user_id = ? ORDER BY id");
                 let found = sqlx::query_as(AssertSqlSafe(query))
                     .bind(user)
-                    .fetch_all(&mut *tx)
+                    .fetch_all(&mut *mysql)
                     .await?;
-                Ok(tx.done(found))
+                Ok(found)
             })
             .await
     }
 
     async fn webhook(&self, user: Uuid, id: Uuid) -> Result<WebhookRow, Error> {
         self.database
-            .transaction(async |mut tx| -> Unit<_> {
-                let found = read(&mut tx, user, id, "").await?;
-                Ok(tx.done(found))
+            .read(async |mut mysql| -> Read<_> {
+                let found = read(&mut mysql, user, id, "").await?;
+                Ok(found)
             })
             .await
     }
@@ -162,7 +162,7 @@ impl WebhookStore for MysqlStore {
 
 /// Reads a webhook of this user, with the lock that `lock` names.
 async fn read(
-    tx: &mut Tx,
+    mysql: &mut MySqlConnection,
     user: Uuid,
     id: Uuid,
     lock: &'static str,
@@ -171,7 +171,7 @@ async fn read(
     sqlx::query_as(AssertSqlSafe(query))
         .bind(id)
         .bind(user)
-        .fetch_optional(&mut **tx)
+        .fetch_optional(mysql)
         .await?
         .ok_or(Abort::Refused(Error::NotFound))
 }
