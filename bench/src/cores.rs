@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
-use std::path::Path;
 
 use serde::Serialize;
 
 use crate::error::{Error, Result};
+use crate::machine::read;
 
 /// Programs with less than this share of the cores' time are left out, in percent.
 const WORTH_NAMING: f64 = 0.5;
@@ -39,7 +39,7 @@ pub(crate) struct Work {
 impl Cores {
     /// Looks at them.
     pub(crate) fn look() -> Result<Self> {
-        let ticks: Vec<u64> = read(Path::new("/proc/stat"))?
+        let ticks: Vec<u64> = read("/proc/stat")?
             .lines()
             .next()
             .unwrap_or_default()
@@ -57,7 +57,7 @@ impl Cores {
                 continue;
             };
             // One that has just ended has no file.
-            if let Some(process) = read(&entry.path().join("stat"))
+            if let Some(process) = read(entry.path().join("stat"))
                 .ok()
                 .and_then(|text| Process::parse(&text))
             {
@@ -129,10 +129,6 @@ impl fmt::Display for Work {
 #[expect(clippy::cast_precision_loss, reason = "ticks of a benchmark are few")]
 fn percent(part: u64, whole: u64) -> f64 {
     part as f64 * 100.0 / whole as f64
-}
-
-fn read(path: &Path) -> Result<String> {
-    fs::read_to_string(path).map_err(|error| Error::file(path, error))
 }
 
 #[cfg(test)]

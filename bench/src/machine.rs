@@ -127,7 +127,8 @@ fn memory(text: &str) -> u64 {
     (kib + 512 * 1024) / (1024 * 1024)
 }
 
-fn read(path: &'static str) -> Result<String> {
+pub(crate) fn read(path: impl AsRef<Path>) -> Result<String> {
+    let path = path.as_ref();
     std::fs::read_to_string(path).map_err(|error| Error::file(path, error))
 }
 

@@ -51,6 +51,16 @@ pub(crate) fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Erro
     move |source| Error::Io { what, source }
 }
 
+/// What the agent of a member tells, whatever the engine.
+pub trait Told {
+    /// Whether the member's server takes part, with all that it needs.
+    #[must_use]
+    fn in_step(&self) -> bool;
+
+    /// What went wrong last, for a person.
+    fn problem(&self) -> Option<&str>;
+}
+
 /// What became of removing what need not be there.
 pub(crate) fn removed(done: std::io::Result<()>, what: impl Into<String>) -> Result<(), Error> {
     match done {

@@ -18,6 +18,7 @@ use kube::api::ObjectMeta;
 use serde::de::DeserializeOwned;
 
 use super::{ask, check_class, lines, observed};
+use crate::agent::Told;
 use crate::build::service::{member_service, port_named};
 use crate::build::stateful_set::{self, Parts};
 use crate::build::{account, agent, budget, config, env, pod};
@@ -91,15 +92,6 @@ pub struct Members {
     pub template: Option<PodTemplateSpec>,
     /// What the agents want to hear, from the identity.
     pub token: String,
-}
-
-/// What the agents of all such engines tell.
-pub(crate) trait Told {
-    /// Whether the member's server takes part, with all that it needs.
-    fn in_step(&self) -> bool;
-
-    /// What went wrong last, for a person.
-    fn problem(&self) -> Option<&str>;
 }
 
 /// A declared member, and what its agent tells.
@@ -330,17 +322,20 @@ async fn gather<F: DeserializeOwned>(
     join_all(asked).await
 }
 
-/// Says how the members are: what the leader does, if there is one that is followed, and who is not in step; otherwise what
-/// `without` makes of those. What went wrong at a member follows.
+/// Says how the members are: what the leader does, if there is one that is followed, and who is not in step. Without one they
+/// start, or where a member `began` already, it is `without` that says of those out of step what is missing. What went wrong at a
+/// member follows.
 pub(crate) fn say<F: Told>(
     members: &[Member<F>],
     leader: Option<&str>,
     does: &str,
-    without: impl FnOnce(&str) -> (Reason, String),
+    began: impl Fn(&F) -> bool,
+    without: impl FnOnce(&str) -> String,
 ) -> (Reason, String) {
     let missing = members.iter().filter(|member| !member.in_step());
     let missing: Vec<&str> = missing.map(|member| member.name.as_str()).collect();
     let (all, missing) = (members.len(), missing.join(", "));
+    let heard = || members.iter().filter_map(|member| member.facts.as_ref());
     let (reason, mut message) = match leader {
         Some(name) if missing.is_empty() => (
             Reason::Ready,
@@ -350,7 +345,8 @@ pub(crate) fn say<F: Told>(
             Reason::Degraded,
             format!("{name} {does}; not in step: {missing}"),
         ),
-        None => without(&missing),
+        None if heard().any(began) => (Reason::NoPrimary, without(&missing)),
+        None => (Reason::Starting, format!("waiting for {missing} to start")),
     };
     for Member { name, facts } in members {
         if let Some(problem) = facts.as_ref().and_then(Told::problem) {

@@ -90,10 +90,10 @@ fn status(plan: &Members, members: &[Member<MemberFacts>]) -> EngineStatus {
     let leader = words::leader(members);
     members::status(plan, members, leader, |member| {
         let facts = member.facts.as_ref();
-        let state = match facts.map(|facts| (&facts.server, facts.in_step())) {
-            Some((_, true)) => "in step",
-            Some((Some(_), false)) => "joining",
-            Some((None, _)) | None => "Unknown",
+        let state = match facts.and_then(|facts| facts.server.as_ref()) {
+            Some(_) if member.in_step() => "in step",
+            Some(_) => "joining",
+            None => "Unknown",
         };
         let role = if leader == Some(member.name.as_str()) {
             "LEADER"

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::agent::Told;
+
 /// What an agent tells.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -55,12 +57,17 @@ impl MemberFacts {
     pub fn leader(&self) -> Option<&str> {
         self.server.as_ref()?.leader.as_deref()
     }
+}
 
+impl Told for MemberFacts {
     /// Whether its server votes, serves, and has all that it shall have.
-    #[must_use]
-    pub fn in_step(&self) -> bool {
+    fn in_step(&self) -> bool {
         self.server.as_ref().is_some_and(|server| {
             server.leader.is_some() && server.voting && server.serving && server.behind == 0
         })
+    }
+
+    fn problem(&self) -> Option<&str> {
+        self.problem.as_deref()
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::facts::MemberFacts;
-use crate::engine::members::{self, Member, Told};
+use crate::engine::members::{self, Member};
 use crate::reason::Reason;
 
 /// Who leads the quorum, as most members see it: one that was cut off believes the old leader for a while.
@@ -23,26 +23,10 @@ pub(super) fn say(members: &[Member<MemberFacts>]) -> (Reason, String) {
     // Writes wait for two copies where there are three.
     let in_step = members.iter().filter(|member| member.in_step()).count();
     let leader = leader(members).filter(|_| in_step > members.len() / 2);
-    let mut heard = members.iter().filter_map(|member| member.facts.as_ref());
-    members::say(members, leader, "leads", |missing| {
-        if heard.any(|facts| facts.server.is_some()) {
-            let message = format!("no writes are taken at the moment; not in step: {missing}");
-            (Reason::NoPrimary, message)
-        } else {
-            let message = format!("waiting for {missing} to start");
-            (Reason::Starting, message)
-        }
+    let began = |facts: &MemberFacts| facts.server.is_some();
+    members::say(members, leader, "leads", began, |missing| {
+        format!("no writes are taken at the moment; not in step: {missing}")
     })
-}
-
-impl Told for MemberFacts {
-    fn in_step(&self) -> bool {
-        self.in_step()
-    }
-
-    fn problem(&self) -> Option<&str> {
-        self.problem.as_deref()
-    }
 }
 
 #[cfg(test)]

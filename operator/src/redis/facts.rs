@@ -4,6 +4,8 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::agent::Told;
+
 /// What an agent tells.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -55,10 +57,15 @@ impl MemberFacts {
         self.server
             .is_some_and(|server| server.role == Role::Primary)
     }
+}
 
+impl Told for MemberFacts {
     /// Whether its server answers and has all that it needs.
-    #[must_use]
-    pub fn in_step(&self) -> bool {
+    fn in_step(&self) -> bool {
         self.server.is_some_and(|server| server.in_step)
+    }
+
+    fn problem(&self) -> Option<&str> {
+        self.problem.as_deref()
     }
 }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::facts::MemberFacts;
-use crate::engine::members::{self, Member, Told};
+use crate::engine::members::{self, Member};
 use crate::reason::Reason;
 
 /// The primary: of those that call themselves so, the one that most Sentinels name. One that was cut off calls
@@ -24,27 +24,12 @@ pub(super) fn primary(members: &[Member<MemberFacts>]) -> Option<&Member<MemberF
 
 /// Says how they are.
 pub(super) fn say(members: &[Member<MemberFacts>]) -> (Reason, String) {
-    let mut heard = members.iter().filter_map(|member| member.facts.as_ref());
     let leader = primary(members).map(|member| member.name.as_str());
-    members::say(members, leader, "takes writes", |missing| {
-        if heard.any(|facts| facts.seeded) {
-            let message = "no member takes writes at the moment: the Sentinels are choosing one";
-            (Reason::NoPrimary, message.to_owned())
-        } else {
-            let message = format!("waiting for {missing} to start");
-            (Reason::Starting, message)
-        }
+    let choosing = "no member takes writes at the moment: the Sentinels are choosing one";
+    let began = |facts: &MemberFacts| facts.seeded;
+    members::say(members, leader, "takes writes", began, |_| {
+        choosing.to_owned()
     })
-}
-
-impl Told for MemberFacts {
-    fn in_step(&self) -> bool {
-        self.in_step()
-    }
-
-    fn problem(&self) -> Option<&str> {
-        self.problem.as_deref()
-    }
 }
 
 #[cfg(test)]

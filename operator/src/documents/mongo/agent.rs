@@ -15,13 +15,13 @@ use chatbot_contract::ports;
 pub use settings::Settings;
 
 use super::facts::MemberFacts;
-use crate::agent::Error;
 use crate::agent::board::{Board, Readiness};
 use crate::agent::children::Children;
 use crate::agent::crashes::Crashes;
 use crate::agent::life::{Life, Work};
 use crate::agent::peers::Peers;
 use crate::agent::settings::local;
+use crate::agent::{Error, Told};
 
 impl Readiness for MemberFacts {
     fn ready(&self) -> Result<String, String> {

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::agent::Told;
+
 /// A secondary that is further behind than this (seconds) would take over with less than the others have: the lag at
 /// which MongoDB itself slows writes down (`flowControlTargetLagSeconds`).
 const NEAR: u64 = 10;
@@ -73,15 +75,20 @@ impl MemberFacts {
     pub fn is_primary(&self) -> bool {
         self.state() == Some(State::Primary)
     }
+}
 
+impl Told for MemberFacts {
     /// Whether its server takes writes and knows the workloads, or follows and has nearly all.
-    #[must_use]
-    pub fn in_step(&self) -> bool {
+    fn in_step(&self) -> bool {
         self.server.is_some_and(|server| match server.state {
             State::Primary => self.declared,
             State::Secondary => server.behind.is_some_and(|behind| behind <= NEAR),
             _ => false,
         })
+    }
+
+    fn problem(&self) -> Option<&str> {
+        self.problem.as_deref()
     }
 }
 

@@ -1,7 +1,7 @@
 //! What the members' facts mean for a person: the reason of the condition, and a sentence.
 
 use super::facts::MemberFacts;
-use crate::engine::members::{self, Member, Told};
+use crate::engine::members::{self, Member};
 use crate::reason::Reason;
 
 /// The primary: of those that call themselves so, the one of the latest term. One that was cut off calls itself
@@ -16,27 +16,12 @@ pub(super) fn primary(members: &[Member<MemberFacts>]) -> Option<&Member<MemberF
 
 /// Says how they are.
 pub(super) fn say(members: &[Member<MemberFacts>]) -> (Reason, String) {
-    let mut heard = members.iter().filter_map(|member| member.facts.as_ref());
     let leader = primary(members).map(|member| member.name.as_str());
-    members::say(members, leader, "takes writes", |missing| {
-        if heard.any(|facts| facts.initiated == Some(true)) {
-            let message = "no member takes writes at the moment: the members are choosing one";
-            (Reason::NoPrimary, message.to_owned())
-        } else {
-            let message = format!("waiting for {missing} to start");
-            (Reason::Starting, message)
-        }
+    let choosing = "no member takes writes at the moment: the members are choosing one";
+    let began = |facts: &MemberFacts| facts.initiated == Some(true);
+    members::say(members, leader, "takes writes", began, |_| {
+        choosing.to_owned()
     })
-}
-
-impl Told for MemberFacts {
-    fn in_step(&self) -> bool {
-        self.in_step()
-    }
-
-    fn problem(&self) -> Option<&str> {
-        self.problem.as_deref()
-    }
 }
 
 #[cfg(test)]

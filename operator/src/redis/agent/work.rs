@@ -18,7 +18,7 @@ use crate::agent::children::{Children, Exit, Running, ended};
 use crate::agent::crashes::Crashes;
 use crate::agent::life::Work;
 use crate::agent::peers::Peers;
-use crate::agent::{Error, chosen_settings, io, write_private};
+use crate::agent::{Error, Told, chosen_settings, io, write_private};
 use crate::redis::facts::{MemberFacts, Role};
 
 /// After so many ends in a row the data is given up: it can be made again, and may be what is wrong.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use chatbot_contract::events::TOPIC_PREFIX;
 use chatbot_contract::{identity, kafka as contract, ports};
+use chatbot_operator::agent::Told as _;
 use chatbot_operator::kafka::facts::MemberFacts;
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use chatbot_contract::{documents, identity, ports};
+use chatbot_operator::agent::Told as _;
 use chatbot_operator::documents::mongo::facts::{MemberFacts, State};
 use futures::TryStreamExt as _;
 use mongodb::Client;

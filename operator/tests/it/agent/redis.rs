@@ -4,6 +4,7 @@ use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
 use chatbot_contract::{identity, ports, redis as contract};
+use chatbot_operator::agent::Told as _;
 use chatbot_operator::redis::facts::MemberFacts;
 use redis::{ConnectionAddr, IntoConnectionInfo as _, RedisConnectionInfo, RedisError, cmd};
 

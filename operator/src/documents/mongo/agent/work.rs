@@ -17,7 +17,7 @@ use crate::agent::children::{Children, Exit, Running, ended};
 use crate::agent::crashes::Crashes;
 use crate::agent::life::Work;
 use crate::agent::peers::Peers;
-use crate::agent::{Error, io, record, removed, write_private};
+use crate::agent::{Error, Told, io, record, removed, write_private};
 use crate::documents::mongo::facts::MemberFacts;
 use crate::outcome::chain;
 

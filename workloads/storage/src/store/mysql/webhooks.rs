@@ -61,10 +61,7 @@ impl WebhookStore for MysqlStore {
 
     async fn webhook(&self, user: Uuid, id: Uuid) -> Result<WebhookRow, Error> {
         self.database
-            .read(async |mut mysql| -> Read<_> {
-                let found = read(&mut mysql, user, id, "").await?;
-                Ok(found)
-            })
+            .read(async |mut mysql| read(&mut mysql, user, id, "").await)
             .await
     }
 
